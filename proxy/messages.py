@@ -1,0 +1,71 @@
+"""Requests as values: one head, byte-exact, and how its body is framed.
+
+Nothing here reads a socket or judges anything. The target is kept as the bytes that came and as the bytes
+that go: no decoding, no normalising, so what is decided on is what is sent.
+"""
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Final, NamedTuple
+
+Headers = tuple[tuple[bytes, bytes], ...]
+"""Field lines in order; names lower case, values without surrounding white space."""
+
+
+class Chunked(Enum):
+    """The marker for a body whose length is not declared (RFC 9112 section 7.1)."""
+
+    CHUNKED = "chunked"
+
+
+CHUNKED: Final = Chunked.CHUNKED
+BodyLength = int | Chunked
+"""Bytes of the body as declared; 0 is also "no body"."""
+
+
+class RequestHead(NamedTuple):
+    """A request's head after strict reading (RFC 9112): exactly one way to understand it."""
+
+    method: bytes
+    target: bytes
+    version: bytes
+    headers: Headers
+    length: BodyLength = 0
+    keep_alive: bool = True
+    expects_continue: bool = False
+    options: frozenset[bytes] = frozenset()
+    """Members of the Connection field, lower case."""
+
+    @property
+    def path(self) -> bytes:
+        """The target up to its query, as sent."""
+        return self.target.partition(b"?")[0]
+
+    @property
+    def query(self) -> bytes:
+        """What follows the first question mark, without it; empty when there is none."""
+        return self.target.partition(b"?")[2]
+
+    def values(self, name: bytes) -> list[bytes]:
+        """Every value of one field, in order. Callers decide what several of them mean."""
+        return [value for key, value in self.headers if key == name]
+
+
+class Slot(NamedTuple):
+    """A header field that can hold a token: bare, or behind a scheme such as `Bearer` (RFC 6750 2.1)."""
+
+    header: bytes
+    scheme: bytes | None = None
+
+
+class Answer(NamedTuple):
+    """A whole answer of ours, before it becomes bytes."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """The field lines as text, for doors that speak through another HTTP library."""
+        for name, value in self.headers:
+            yield name.decode("latin-1"), value.decode("latin-1")

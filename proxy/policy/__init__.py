@@ -1,0 +1,1 @@
+"""MAY IT: callers, operations, moratoria, exemptions and the decision. Pure, from values to values."""

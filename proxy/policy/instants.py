@@ -1,0 +1,39 @@
+"""Reading a date or time as an instant, with the two midnights a year that are no ordinary ones."""
+
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+from proxy.policy.model import Instant
+
+
+def parse_instant(text: str, zone: ZoneInfo, *, end: bool = False) -> Instant:
+    """Read ISO 8601: a date is local midnight in `zone`; a time without an offset is local too.
+
+    A midnight that does not exist is the first instant after the gap. One that comes twice is the first for
+    a start and the second for an `end`: the longer moratorium. A given time of day in a gap is refused.
+
+    Raises `ValueError` with a sentence.
+    """
+    try:
+        day = date.fromisoformat(text) if len(text) == 10 else None
+        moment = datetime.combine(day, time()) if day else datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not a date (2020-06-10) or a date and time (2020-06-10T07:00:00Z)"
+        ) from None
+    if moment.tzinfo is not None:
+        return moment.timestamp()
+    local = moment.replace(tzinfo=zone, fold=int(end))
+    if local.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == moment:
+        return local.timestamp()
+    if day is None:
+        raise ValueError(f"{text!r} does not exist in {zone.key} (clocks are put forward); give an offset")
+    # PEP 495: with fold=0 a time in a gap is read with the offset before it, which is the gap's far edge.
+    return local.replace(fold=0).timestamp()
+
+
+def format_instant(instant: Instant) -> str:
+    """RFC 3339 in UTC, whole seconds unless there is a fraction."""
+    moment = datetime.fromtimestamp(instant, UTC)
+    text = moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds")
+    return text.replace("+00:00", "Z")
