@@ -1,0 +1,178 @@
+"""From a token's bytes to a `Caller`, a `Refusal` or the wish for a key. Pure: `now` comes in.
+
+The signature is checked by PyJWT's algorithms. Its `decode` is not used: it reads the clock itself, accepts
+`exp` as a string, lets the last of two equal members win, and costs several times the signature. What is
+checked here, and why, follows RFC 7519, RFC 8725 and RFC 9068.
+"""
+
+import binascii
+import json
+import math
+import re
+from base64 import urlsafe_b64decode
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jwt
+from jwt.algorithms import get_default_algorithms
+
+from proxy.authn.claims import ClaimPaths, caller_of
+from proxy.authn.keyset import SUPPORTED, KeySet
+from proxy.policy.model import Caller, Instant, Policy, Refusal
+from proxy.policy.reasons import Reason
+
+MAX_TOKEN = 16 * 1024
+
+# Compact serialisation only; PyJWT also takes padding (CVE-2026-102269), which gives one token two spellings.
+_COMPACT = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+# What a header may not hold: extensions to be understood (RFC 7515 4.1.11), unencoded payloads (RFC 7797),
+# keys that travel with the token (RFC 8725 3.10), nesting, compression, encryption.
+_HEADER_NEVER = ("crit", "b64", "jku", "jwk", "x5u", "x5c", "cty", "zip", "enc")
+_HEADER_TYPES = ("jwt", "at+jwt", "application/at+jwt", "application/jwt")
+_ALGORITHMS = {name: algorithm for name, algorithm in get_default_algorithms().items() if name in SUPPORTED}
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What is expected of a token. Any one of the audiences will do."""
+
+    issuer: str
+    audiences: frozenset[str]
+    algorithms: frozenset[str] = frozenset({"RS256", "ES256", "EdDSA"})
+    leeway: float = 30.0
+    claims: ClaimPaths = field(default_factory=ClaimPaths)
+
+
+class NeedKey(NamedTuple):
+    """The token names a key that is not at hand. Ask its issuer, then ask again."""
+
+    issuer: str
+    kid: str | None
+
+
+class _Parts(NamedTuple):
+    signed: bytes
+    signature: bytes
+    algorithm: str
+    kid: str | None
+    payload: dict[str, Any]
+
+
+def verify(
+    token: bytes, trust: Trust, keys: KeySet, policy: Policy, now: Instant
+) -> Caller | Refusal | NeedKey:
+    """Judge one token at `now`. Never raises for anything that a caller could send."""
+    parts = _take_apart(token, trust)
+    if isinstance(parts, Refusal):
+        return parts
+    key = keys.find(parts.kid, parts.algorithm)
+    if key is None:
+        return NeedKey(trust.issuer, parts.kid)
+    try:
+        genuine = _ALGORITHMS[parts.algorithm].verify(parts.signed, key.public, parts.signature)
+    except jwt.PyJWTError:
+        genuine = False
+    if not genuine:
+        return Refusal(Reason.TOKEN_SIGNATURE)
+    valid_until = _check_claims(parts.payload, trust, now)
+    if isinstance(valid_until, Refusal):
+        return valid_until
+    return caller_of(parts.payload, trust.claims, policy, trust.issuer, valid_until)
+
+
+def _take_apart(token: bytes, trust: Trust) -> _Parts | Refusal:
+    if len(token) > MAX_TOKEN or not _COMPACT.fullmatch(token):
+        return Refusal(Reason.TOKEN_MALFORMED)
+    signed, _, last = token.rpartition(b".")
+    first, _, middle = signed.partition(b".")
+    header, payload, signature = _object(first), _object(middle), _decode(last)
+    if header is None or payload is None or signature is None:
+        return Refusal(Reason.TOKEN_MALFORMED)
+
+    algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
+    if not isinstance(algorithm, str) or algorithm not in trust.algorithms:
+        return Refusal(Reason.TOKEN_ALGORITHM)
+    if not isinstance(kid, str | None) or any(name in header for name in _HEADER_NEVER):
+        return Refusal(Reason.TOKEN_MALFORMED, "The token's header holds what is not accepted.")
+    if not isinstance(kind, str) or kind.lower() not in _HEADER_TYPES:
+        return Refusal(Reason.TOKEN_MALFORMED, "The token is of another type.")
+    # Before the signature, so that a stranger's token cannot make us ask our issuer for his key.
+    if payload.get("iss") != trust.issuer:
+        return Refusal(Reason.TOKEN_ISSUER)
+    return _Parts(signed, signature, algorithm, kid, payload)
+
+
+def _decode(segment: bytes) -> bytes | None:
+    """Canonical base64url without padding (RFC 7515 section 2), or None."""
+    try:
+        raw = urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
+    except binascii.Error:
+        return None
+    # Unused trailing bits must be zero, or one token would have several spellings.
+    canonical = binascii.b2a_base64(raw, newline=False).rstrip(b"=").translate(_URLSAFE)
+    return raw if canonical == segment else None
+
+
+_URLSAFE = bytes.maketrans(b"+/", b"-_")
+
+
+class _AmbiguousError(ValueError):
+    """JSON that two readers could understand differently."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _AmbiguousError
+    return members
+
+
+def _no_constant(_name: str) -> Any:
+    raise _AmbiguousError
+
+
+def _object(segment: bytes) -> dict[str, Any] | None:
+    raw = _decode(segment)
+    if raw is None:
+        return None
+    try:
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _check_claims(payload: dict[str, Any], trust: Trust, now: Instant) -> Instant | Refusal:
+    """Audience and times; gives the first instant at which the token is too old."""
+    audience = payload.get("aud")
+    audiences = audience if isinstance(audience, list) else [audience]
+    if not all(isinstance(item, str) for item in audiences):
+        return Refusal(
+            Reason.TOKEN_CLAIMS, "The audience is missing, or neither a string nor a list of them."
+        )
+    if trust.audiences.isdisjoint(audiences):
+        return Refusal(Reason.TOKEN_AUDIENCE)
+
+    times = {name: _seconds(payload[name]) for name in ("exp", "nbf", "iat") if name in payload}
+    if "exp" not in times or None in times.values():
+        return Refusal(Reason.TOKEN_CLAIMS, "exp is missing, or a time is not a finite number.")
+    expires = times["exp"]
+    assert expires is not None  # noqa: S101
+    valid_until = expires + trust.leeway
+    if now >= valid_until:
+        return Refusal(Reason.TOKEN_EXPIRED)
+    for name in ("nbf", "iat"):
+        since = times.get(name)
+        if since is not None and now < since - trust.leeway:
+            return Refusal(Reason.TOKEN_NOT_YET_VALID)
+    return valid_until
+
+
+def _seconds(value: Any) -> float | None:
+    """A NumericDate (RFC 7519 section 2): a JSON number, finite and within what a clock can show."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) and abs(value) < _MAX_TIME else None
+
+
+_MAX_TIME = 253402300800  # the year 10000
