@@ -1,0 +1,72 @@
+"""Amazon Rekognition (AWS JSON 1.1): one target header names the operation.
+
+The caller's token travels as the SDK's session token (`AWS_SESSION_TOKEN`), so client code does not change.
+Denials carry `__type` in the body: botocore ignores `x-amzn-ErrorType` for this protocol, the JavaScript SDK
+takes either.
+"""
+
+from proxy.backends.base import Denial, Native, as_json, load_table, problem
+from proxy.messages import RequestHead, Slot
+from proxy.policy.model import UNKNOWN_OPERATION, Operation, Refusal
+from proxy.policy.reasons import Reason
+
+CONTENT_TYPE = b"application/x-amz-json-1.1"
+TARGET = b"x-amz-target"
+
+# Names from the service model where one fits; the SDKs turn any other into a plain ClientError.
+_ERROR_TYPES = {
+    Reason.TOKEN_EXPIRED: "ExpiredTokenException",
+    Reason.TOKEN_MISSING: "MissingAuthenticationTokenException",
+    Reason.OPERATION_UNKNOWN: "UnknownOperationException",
+    Reason.BODY_TOO_LARGE: "ImageTooLargeException",
+}
+_BY_STATUS = {
+    400: "ValidationException",
+    401: "UnrecognizedClientException",
+    403: "AccessDeniedException",
+    451: "AccessDeniedException",
+    502: "ServiceUnavailableException",
+    503: "ServiceUnavailableException",
+    504: "ServiceUnavailableException",
+}
+
+
+class AwsRekognition:
+    """Preset `aws-rekognition`."""
+
+    name = "aws-rekognition"
+    slots: tuple[Slot, ...] = (Slot(b"x-amz-security-token"), Slot(b"authorization", b"Bearer"))
+    forwards: frozenset[bytes] = frozenset(
+        {b"content-type", b"content-encoding", b"accept", b"accept-encoding", TARGET}
+    )
+    block_statuses: tuple[int, ...] = (451, 403, 400)
+
+    def __init__(self) -> None:
+        self._operations: dict[bytes, Operation] = {
+            f"RekognitionService.{row['name']}".encode(): row["operation"]
+            for row in load_table("aws_rekognition")
+        }
+
+    def operations(self) -> tuple[Operation, ...]:
+        return tuple(self._operations.values())
+
+    def classify(self, head: RequestHead) -> Operation | Refusal:
+        targets = head.values(TARGET)
+        types = head.values(b"content-type")
+        if len(targets) > 1 or len(types) > 1:
+            # Which of two a server reads is its own choice; Envoy's RBAC matches any of them.
+            return Refusal(Reason.REQUEST_AMBIGUOUS, "X-Amz-Target or Content-Type is sent twice.")
+        if head.target != b"/":
+            return Refusal(Reason.TARGET_NOT_CANONICAL, "Rekognition is called at / and without a query.")
+        if head.method != b"POST" or types != [CONTENT_TYPE] or not targets:
+            return UNKNOWN_OPERATION
+        return self._operations.get(targets[0], UNKNOWN_OPERATION)
+
+    def native(self, denial: Denial) -> Native:
+        kind = _ERROR_TYPES.get(denial.reason) or _BY_STATUS.get(denial.status, "ValidationException")
+        return as_json(
+            CONTENT_TYPE,
+            {"__type": kind, "Message": denial.message, **problem(denial)},
+            (b"x-amzn-ErrorType", kind.encode()),
+            (b"x-amzn-RequestId", denial.decision_id.encode()),
+        )

@@ -1,0 +1,97 @@
+"""What every backend is: where its clients put a token, what its calls mean, how it says no."""
+
+import json
+import re
+import tomllib
+from importlib import resources
+from typing import Any, NamedTuple, Protocol
+
+from proxy.messages import Headers, RequestHead, Slot
+from proxy.policy.model import Operation, OperationClass, Refusal, operation
+from proxy.policy.reasons import Reason
+
+
+class Denial(NamedTuple):
+    """A refusal as it is told to the caller, before a backend puts it into its own words.
+
+    `until` is RFC 3339 text, absent when the end is open. Nothing in here comes from the request.
+    """
+
+    status: int
+    reason: Reason
+    message: str
+    decision_id: str
+    policy_id: str | None = None
+    until: str | None = None
+
+
+class Native(NamedTuple):
+    """The backend's own error: extra header fields (content type included) and a body."""
+
+    headers: Headers
+    body: bytes
+
+
+class Backend(Protocol):
+    """One face API dialect."""
+
+    name: str
+    slots: tuple[Slot, ...]
+    """Where a token may sit; none of these fields is ever forwarded."""
+    forwards: frozenset[bytes]
+    """Request header fields that go upstream, lower case. All others stay here."""
+    block_statuses: tuple[int, ...]
+    """Statuses for a block that its SDKs understand, the preferred one first."""
+
+    def operations(self) -> tuple[Operation, ...]:
+        """Every operation in the table, for metrics and `moratorium backends`."""
+
+    def classify(self, head: RequestHead) -> Operation | Refusal:
+        """What the call is; `UNKNOWN_OPERATION` when the table does not say."""
+
+    def native(self, denial: Denial) -> Native:
+        """The answer that this backend's SDKs turn into their own exception."""
+
+
+# Segments of unreserved characters (RFC 3986 2.3), none of them "." or "..", none of them empty, no percent
+# encoding: whatever else a path can be written as has a second spelling somewhere (threats T1 to T7).
+_CANONICAL = re.compile(rb"/|(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+/?")
+
+
+def canonical(head: RequestHead) -> Refusal | None:
+    """Refuse a path that has another spelling."""
+    if not _CANONICAL.fullmatch(head.path):
+        return Refusal(Reason.TARGET_NOT_CANONICAL)
+    return None
+
+
+def problem(denial: Denial) -> dict[str, Any]:
+    """The members of RFC 9457 (problem details) and ours. Other dialects carry them as extras."""
+    members: dict[str, Any] = {
+        "type": f"urn:moratorium:reason:{denial.reason}",
+        "title": str(denial.reason),
+        "status": denial.status,
+        "detail": denial.message,
+        "decision_id": denial.decision_id,
+    }
+    if denial.policy_id is not None:
+        members["policy_id"] = denial.policy_id
+    if denial.until is not None:
+        members["until"] = denial.until
+    return members
+
+
+def as_json(content_type: bytes, members: dict[str, Any], *extra: tuple[bytes, bytes]) -> Native:
+    """A JSON error body with its content type."""
+    body = json.dumps(members, separators=(",", ":")).encode()
+    return Native(((b"Content-Type", content_type), *extra), body)
+
+
+def load_table(name: str) -> list[dict[str, Any]]:
+    """The rows of a backend's operation table, each with its `operation` made."""
+    text = resources.files("proxy.backends").joinpath(f"tables/{name}.toml").read_text("utf-8")
+    rows: list[dict[str, Any]] = tomllib.loads(text)["operation"]
+    for row in rows:
+        classes = [OperationClass(c) for c in (*row["classes"], *row.get("if_asked", ()))]
+        row["operation"] = operation(row["name"], *classes)
+    return rows
