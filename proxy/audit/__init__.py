@@ -1,0 +1,1 @@
+"""PROOF: what was decided, one line a decision, written before the call goes on."""

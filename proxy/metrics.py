@@ -1,0 +1,218 @@
+"""COUNTS: plain numbers on the way of a call, folded into Prometheus families when somebody scrapes.
+
+Fed by verdicts. Every label value is a member of a closed set, and every series that can occur starts at
+zero, so that a rate over the first event is right and "no data" means no data.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from itertools import product
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from proxy.policy.model import FOREVER, Instant, Mode, Operation, Policy, Verdict
+from proxy.policy.reasons import MEANINGS, Decision, Reason
+from proxy.policy.windows import in_force, next_edge
+
+REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+OVERHEAD_BUCKETS = (0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0)
+
+# Reasons that are reached once caller and operation are known; the others have neither.
+_DECIDED = frozenset(
+    {
+        Reason.NOT_BOUND, Reason.NOT_COVERED, Reason.OUTSIDE_WINDOW, Reason.EXEMPT, Reason.SHADOW_BLOCKED,
+        Reason.MORATORIUM,
+    }
+)  # fmt: skip
+_UNKNOWN = (Reason.OPERATION_UNKNOWN, Reason.UNKNOWN_OPERATION_ALLOWED)
+
+
+class Histogram:
+    """Counts per bucket and a sum; cumulative only when read."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(self.bounds, seconds)] += 1
+        self.total += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """As Prometheus wants them: upper bound, count of all at or below it."""
+        pairs, running = [], 0
+        for bound, count in zip((*self.bounds, FOREVER), self.counts, strict=True):
+            running += count
+            pairs.append(("+Inf" if bound == FOREVER else repr(bound), float(running)))
+        return pairs
+
+
+class Metrics:
+    """Everything that is counted. Numbers are public: the enforcer and the relay add to them directly."""
+
+    def __init__(self) -> None:
+        self.decisions: dict[tuple[Decision, Reason, str, str, Mode], int] = {}
+        self.in_flight = 0
+        self.requests = {decision: Histogram(REQUEST_BUCKETS) for decision in Decision}
+        self.overhead = Histogram(OVERHEAD_BUCKETS)
+        self.upstream = Histogram(REQUEST_BUCKETS)
+        self.reload_successful = 1
+
+    def decided(self, verdict: Verdict, mode: Mode) -> None:
+        """Count one decision."""
+        label = verdict.operation.label if verdict.operation is not None else "none"
+        key = (verdict.decision, verdict.reason, verdict.org_type, label, mode)
+        self.decisions[key] = self.decisions.get(key, 0) + 1
+
+    def expect(self, policy: Policy, operations: tuple[Operation, ...]) -> None:
+        """Start every series that this policy and backend can bring about at zero."""
+        bound = frozenset().union(*(m.binds for m in policy.moratoria))
+        labels = sorted({operation.label for operation in operations})
+        for org_type, label, reason in product(sorted(policy.org_types), labels, sorted(_DECIDED)):
+            if org_type in bound or reason is Reason.NOT_BOUND:
+                self._start(reason, org_type, label, policy.mode)
+        for org_type, reason in product(sorted(policy.org_types), _UNKNOWN):
+            self._start(reason, org_type, "unknown", policy.mode)
+        for reason in Reason:
+            if reason not in _DECIDED and reason not in _UNKNOWN:
+                org_type = "other" if reason is Reason.ORG_TYPE_UNKNOWN else "none"
+                self._start(reason, org_type, "none", policy.mode)
+
+    def _start(self, reason: Reason, org_type: str, label: str, mode: Mode) -> None:
+        self.decisions.setdefault((MEANINGS[reason].decision, reason, org_type, label, mode), 0)
+
+
+class Observed:
+    """What is read elsewhere at the moment of a scrape."""
+
+    def __init__(
+        self,
+        *,
+        version: str,
+        backend: str,
+        clock: Callable[[], Instant],
+        policy: Callable[[], Policy],
+        keys: Callable[[], dict[str, float]],
+        tokens: Callable[[], tuple[int, int]],
+        audit: Callable[[], tuple[int, int]],
+    ) -> None:
+        self.version = version
+        self.backend = backend
+        self.clock = clock
+        self.policy = policy
+        self.keys = keys
+        self.tokens = tokens
+        self.audit = audit
+
+
+class MoratoriumCollector(Collector):
+    """Folds the numbers into metric families."""
+
+    def __init__(self, metrics: Metrics, observed: Observed) -> None:
+        self._metrics = metrics
+        self._observed = observed
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._decisions()
+        yield from self._times()
+        yield from self._windows()
+        yield from self._state()
+
+    def _decisions(self) -> Metric:
+        family = CounterMetricFamily(
+            "moratorium_decisions",
+            "Decisions, one for each audit record.",
+            labels=("decision", "reason", "org_type", "operation", "mode"),
+        )
+        for key, count in self._metrics.decisions.items():
+            family.add_metric([str(part) for part in key], count)
+        return family
+
+    def _times(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "moratorium_requests_in_flight", "Calls being relayed.", value=self._metrics.in_flight
+        )
+        requests = HistogramMetricFamily(
+            "moratorium_request_duration_seconds",
+            "From the end of a request's head to the end of its answer.",
+            labels=("decision",),
+        )
+        for decision, histogram in self._metrics.requests.items():
+            requests.add_metric([str(decision)], histogram.buckets(), histogram.total)
+        yield requests
+        for name, text, histogram in (
+            ("overhead", "Ours alone: from a head read to its head sent upstream.", self._metrics.overhead),
+            ("upstream_duration", "From a head sent upstream to its answer's head.", self._metrics.upstream),
+        ):
+            family = HistogramMetricFamily(f"moratorium_{name}_seconds", text)
+            family.add_metric([], histogram.buckets(), histogram.total)
+            yield family
+
+    def _windows(self) -> Iterator[Metric]:
+        now, policy = self._observed.clock(), self._observed.policy()
+        opened = GaugeMetricFamily(
+            "moratorium_window_open", "1 while the moratorium is in force.", labels=("policy",)
+        )
+        edges = GaugeMetricFamily(
+            "moratorium_window_changes_timestamp_seconds",
+            "The next start or end; +Inf when there is none.",
+            labels=("policy",),
+        )
+        for moratorium in policy.moratoria:
+            opened.add_metric([moratorium.id], float(in_force(moratorium.windows, now) is not None))
+            edges.add_metric([moratorium.id], next_edge(moratorium.windows, now))
+        yield opened
+        yield edges
+        info = GaugeMetricFamily("moratorium_policy_info", "The policy decided by.", labels=("revision",))
+        info.add_metric([policy.revision], 1)
+        yield info
+
+    def _state(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "moratorium_config_last_reload_successful",
+            "0 after a reload was refused and the old configuration stayed.",
+            value=self._metrics.reload_successful,
+        )
+        keys = GaugeMetricFamily(
+            "moratorium_jwks_last_success_timestamp_seconds",
+            "When an issuer's keys were last had; 0 for never.",
+            labels=("issuer",),
+        )
+        for issuer, moment in self._observed.keys().items():
+            keys.add_metric([issuer], moment)
+        yield keys
+        hits, misses = self._observed.tokens()
+        records, failures = self._observed.audit()
+        for name, text, value in (
+            ("token_cache_hits", "Tokens that had been verified before.", hits),
+            ("token_cache_misses", "Tokens verified anew or refused.", misses),
+            ("audit_records", "Records written.", records),
+            ("audit_failures", "Records that could not be written.", failures),
+        ):
+            yield CounterMetricFamily(f"moratorium_{name}", text, value=value)
+        yield InfoMetricFamily(
+            "moratorium_build",
+            "The program that runs.",
+            value={"version": self._observed.version, "backend": self._observed.backend},
+        )
+
+
+def make_registry(metrics: Metrics, observed: Observed) -> CollectorRegistry:
+    """A registry of our own with the process and interpreter metrics people expect."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(MoratoriumCollector(metrics, observed))
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
