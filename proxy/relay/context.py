@@ -1,0 +1,43 @@
+"""What every client connection shares: the enforcer, the pool, the limits, the clock, the shared buffer."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from proxy.enforcer import Enforcer
+from proxy.relay.limits import Limits
+from proxy.relay.upstream import BUFFER_SIZE, Pool
+
+
+class Connection(Protocol):
+    """A client connection as the server sees it."""
+
+    deadline: float
+
+    def expired(self) -> None:
+        """Its deadline has passed."""
+
+    def close_if_idle(self) -> None:
+        """Close unless a call is under way."""
+
+    def abort(self) -> None:
+        """Cut it."""
+
+
+@dataclass(eq=False)
+class Context:
+    """One for each process. `now` is monotonic; wall time belongs to the enforcer.
+
+    The read buffer is shared by all connections: what is read is used up before the next read (one thread).
+    """
+
+    enforcer: Enforcer
+    pool: Pool
+    limits: Limits
+    host: bytes
+    now: Callable[[], float]
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    connections: set[Connection] = field(default_factory=set)
+    draining: bool = False
+    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(BUFFER_SIZE)))

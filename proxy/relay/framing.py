@@ -1,0 +1,206 @@
+"""Reads one message head, strictly: bytes in, one value or a refusal out. No socket, no clock.
+
+llhttp (through httptools) is the parser. Around it stand the checks for what it lets pass and two servers
+could read differently. The rule is RFC 9112, and where it says "may repair" we refuse.
+"""
+
+import re
+from typing import NamedTuple
+
+import httptools
+
+from proxy.errors import UpstreamBroken
+from proxy.messages import CHUNKED, BodyLength, Headers, RequestHead
+from proxy.policy.model import Refusal
+from proxy.policy.reasons import Reason
+
+MAX_TARGET = 8 * 1024
+END_OF_HEAD = b"\r\n\r\n"
+
+_VISIBLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+_TEXT = _VISIBLE + bytes(range(0x80, 0x100))  # obs-text (RFC 9110 5.5), which responses may hold
+_REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([!-~]+) HTTP/([0-9]\.[0-9])")
+_TARGET = re.compile(rb"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_LENGTH = re.compile(rb"[0-9]{1,15}")
+
+NEVER_IN_CONNECTION = frozenset(
+    {b"host", b"content-length", b"transfer-encoding", b"content-type", b"expect"}
+)
+
+
+class _Sink:
+    """Collects what the parser calls out."""
+
+    __slots__ = ("complete", "headers")
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.complete = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        self.complete = True
+
+
+def parse_request(raw: bytes) -> RequestHead | Refusal:
+    """Read a request head that ends in an empty line."""
+    line = _REQUEST_LINE.match(raw)
+    if line is None or raw[line.end() : line.end() + 2] != b"\r\n" or not _clean(raw, _VISIBLE):
+        return Refusal(Reason.REQUEST_MALFORMED)
+    method, target, version = line.groups()
+    if version not in (b"1.1", b"1.0"):
+        return Refusal(Reason.VERSION_UNSUPPORTED)
+    if len(target) > MAX_TARGET:
+        return Refusal(Reason.TARGET_TOO_LONG)
+    if method == b"CONNECT":
+        return Refusal(Reason.METHOD_NOT_ALLOWED, "No tunnels here.")
+    if not _TARGET.fullmatch(target):
+        return Refusal(Reason.TARGET_NOT_CANONICAL)
+
+    sink = _Sink()
+    parser = httptools.HttpRequestParser(sink)
+    try:
+        parser.feed_data(raw)
+    except httptools.HttpParserUpgrade:
+        return Refusal(Reason.UPGRADE_REFUSED)
+    except httptools.HttpParserInvalidMethodError:
+        return Refusal(Reason.METHOD_NOT_ALLOWED)
+    except httptools.HttpParserError:
+        return Refusal(Reason.REQUEST_MALFORMED)
+    if not sink.complete:
+        return Refusal(Reason.REQUEST_MALFORMED)
+    return _request(method, target, version, tuple(sink.headers))
+
+
+def _clean(raw: bytes, allowed: bytes) -> bool:
+    """No control bytes, no bare CR or LF, no folded lines (RFC 9112 2.2 and 5.2)."""
+    pairs = raw.count(b"\r\n")
+    return (
+        not raw.translate(None, allowed)
+        and raw.count(b"\r") == pairs == raw.count(b"\n")
+        and b"\r\n " not in raw
+        and b"\r\n\t" not in raw
+    )
+
+
+class _Special:
+    """The fields that framing and connection handling read, each with all its values."""
+
+    __slots__ = ("connection", "expect", "host", "length", "transfer", "upgrade")
+
+    def __init__(self, headers: Headers) -> None:
+        self.host: list[bytes] = []
+        self.length: list[bytes] = []
+        self.transfer: list[bytes] = []
+        self.expect: list[bytes] = []
+        self.connection: list[bytes] = []
+        self.upgrade: list[bytes] = []
+        lists = {
+            b"host": self.host,
+            b"content-length": self.length,
+            b"transfer-encoding": self.transfer,
+            b"expect": self.expect,
+            b"connection": self.connection,
+            b"upgrade": self.upgrade,
+        }
+        for name, value in headers:
+            found = lists.get(name)
+            if found is not None:
+                found.append(value)
+
+
+def connection_options(values: list[bytes]) -> frozenset[bytes]:
+    """The members of all Connection fields, lower case (RFC 9110 7.6.1)."""
+    if not values:
+        return frozenset()
+    return frozenset(option.strip(b" \t").lower() for value in values for option in value.split(b","))
+
+
+def _request(method: bytes, target: bytes, version: bytes, headers: Headers) -> RequestHead | Refusal:
+    special = _Special(headers)
+    if len(special.host) != 1 and (special.host or version == b"1.1"):
+        return Refusal(Reason.REQUEST_MALFORMED, "Exactly one Host field is required.")
+    if special.host and not _HOST.fullmatch(special.host[0]):
+        return Refusal(Reason.REQUEST_MALFORMED, "The Host field is not a host.")
+    if special.upgrade:
+        return Refusal(Reason.UPGRADE_REFUSED)
+    options = connection_options(special.connection)
+    if options & NEVER_IN_CONNECTION:
+        return Refusal(Reason.REQUEST_AMBIGUOUS, "Connection names a field that the request depends on.")
+    length = _request_length(special, version)
+    if isinstance(length, Refusal):
+        return length
+    if special.expect and (len(special.expect) > 1 or special.expect[0].lower() != b"100-continue"):
+        return Refusal(Reason.EXPECTATION_UNKNOWN)
+    keep_alive = b"close" not in options and (version == b"1.1" or b"keep-alive" in options)
+    expects = bool(special.expect) and version == b"1.1" and length != 0
+    return RequestHead(method, target, version, headers, length, keep_alive, expects, options)
+
+
+def _request_length(special: _Special, version: bytes) -> BodyLength | Refusal:
+    """RFC 9112 6.3, without any of the repairs it allows."""
+    if special.transfer:
+        if special.length:
+            return Refusal(Reason.REQUEST_AMBIGUOUS, "Both Content-Length and Transfer-Encoding are given.")
+        if len(special.transfer) > 1 or special.transfer[0].lower() != b"chunked" or version != b"1.1":
+            return Refusal(Reason.REQUEST_MALFORMED, "The only transfer coding is one chunked, in HTTP/1.1.")
+        return CHUNKED
+    if len(special.length) > 1:
+        return Refusal(Reason.REQUEST_AMBIGUOUS, "Content-Length is sent twice.")
+    if not special.length:
+        return 0
+    if not _LENGTH.fullmatch(special.length[0]):
+        return Refusal(Reason.REQUEST_MALFORMED, "Content-Length is not a plain number.")
+    return int(special.length[0])
+
+
+class ResponseHead(NamedTuple):
+    """A response's head. `length` None: the body ends when the connection does."""
+
+    status: int
+    headers: Headers
+    length: BodyLength | None
+    keep_alive: bool
+
+
+def parse_response(raw: bytes, method: bytes) -> ResponseHead:
+    """Read a response head that ends in an empty line. `method` is the request's (RFC 9112 6.3).
+
+    Raises `UpstreamBroken` for whatever a client could read in two ways.
+    """
+    if not _clean(raw, _TEXT) or not raw.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")):
+        raise UpstreamBroken("the answer is not HTTP/1.1")
+    sink = _Sink()
+    parser = httptools.HttpResponseParser(sink)
+    try:
+        parser.feed_data(raw)
+    except httptools.HttpParserUpgrade:
+        raise UpstreamBroken("the answer switches protocols unasked") from None
+    except httptools.HttpParserError:
+        raise UpstreamBroken("the answer's head is malformed") from None
+    status = parser.get_status_code()
+    if not sink.complete or not 100 <= status <= 599 or status == 101:
+        raise UpstreamBroken("the answer's head is malformed")
+    headers = tuple(sink.headers)
+    special = _Special(headers)
+    options = connection_options(special.connection)
+    version = raw[5:8]
+    keep_alive = b"close" not in options and (version == b"1.1" or b"keep-alive" in options)
+    return ResponseHead(status, headers, _response_length(special, version, status, method), keep_alive)
+
+
+def _response_length(special: _Special, version: bytes, status: int, method: bytes) -> BodyLength | None:
+    if special.transfer and (special.length or len(special.transfer) > 1 or version != b"1.1"):
+        raise UpstreamBroken("the answer is framed in two ways")
+    if special.transfer and special.transfer[0].lower() != b"chunked":
+        raise UpstreamBroken("the answer has an unknown transfer coding")
+    if len(special.length) > 1 or (special.length and not _LENGTH.fullmatch(special.length[0])):
+        raise UpstreamBroken("the answer's Content-Length is not one plain number")
+    if method == b"HEAD" or status in (204, 304) or status < 200:
+        return 0
+    if special.transfer:
+        return CHUNKED
+    return int(special.length[0]) if special.length else None
