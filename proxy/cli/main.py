@@ -1,0 +1,88 @@
+"""Finds the verb, reads the environment once, and turns errors into messages and exit codes.
+
+0 fine · 1 a finding · 2 bad usage or settings · 3 policy invalid · 4 policy cases failed.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+from proxy.errors import PolicyError, SettingsError
+from proxy.settings.envfile import read_env_file
+
+# Imported only when asked for: `serve` must not pay for terminal tables, nor `explain` for a server.
+VERBS = {
+    "serve": "run the proxy",
+    "demo": "the main job on a real face recogniser, with real callers",
+    "check": "check settings, keys and policy; every problem at once",
+    "explain": "show one decision, for any instant, and why",
+    "timeline": "show when which moratorium is in force",
+    "token": "mint a test token with a development key",
+    "backends": "list backends, their operations and classes",
+    "healthcheck": "ask a running proxy whether it is ready",
+    "version": "show the version",
+}
+
+
+class Verb(Protocol):
+    """What each module of `proxy.cli` offers."""
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, args: argparse.Namespace, env: Mapping[str, str]) -> int: ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; gives the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = words[0] if words and words[0] in VERBS else None
+    parser = argparse.ArgumentParser(
+        prog="moratorium",
+        description="Enforces moratoria on face recognition in front of a face API.",
+        epilog="'moratorium VERB --help' tells about a verb.",
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    verb: Verb | None = None
+    for known, text in VERBS.items():
+        sub = verbs.add_parser(known, help=text, description=text[0].upper() + text[1:] + ".")
+        if known == name:
+            verb = cast("Verb", importlib.import_module(f"proxy.cli.{known}"))
+            sub.add_argument(
+                "--env-file", type=Path, help="read MORATORIUM_* settings from this file; real ones win"
+            )
+            verb.arguments(sub)
+    args = parser.parse_args(words)
+    assert verb is not None  # noqa: S101
+    try:
+        return verb.run(args, environment(args.env_file))
+    except SettingsError as error:
+        return _complain("settings", error.problems, 2)
+    except PolicyError as error:
+        return _complain("policy", error.problems, 3)
+    except KeyboardInterrupt:
+        return 130
+
+
+def environment(env_file: Path | None) -> dict[str, str]:
+    """The real environment over the env file's."""
+    real = dict(os.environ)
+    named = real.get("MORATORIUM_ENV_FILE", "")
+    path = env_file or (Path(named) if named else None)
+    if path is None:
+        return real
+    found = read_env_file(path)
+    for warning in found.warnings:
+        print(f"moratorium: warning: {warning}", file=sys.stderr)
+    return {**found.values, **real}
+
+
+def _complain(what: str, problems: list[str], code: int) -> int:
+    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    print(f"moratorium: {count} with the {what}:", file=sys.stderr)
+    for problem in problems:
+        print(f"  {problem}", file=sys.stderr)
+    return code

@@ -1,0 +1,1 @@
+"""One wire protocol each, with no rule and no reason of its own."""

@@ -1,0 +1,152 @@
+"""From the text of a variable to its value. Each raises `ValueError` with what was expected."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from proxy.policy.complaints import nearest
+
+_SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+class Address(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+class Origin(NamedTuple):
+    """Scheme, host and port of an HTTP server, without anything else."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def authority(self) -> str:
+        """As it stands in a Host field: the port only when it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == {"http": 80, "https": 443}[self.scheme] else f"{host}:{self.port}"
+
+
+def text(value: str) -> str:
+    return value
+
+
+def names(value: str) -> tuple[str, ...]:
+    """A comma-separated list; empty members are a mistake, not nothing."""
+    parts = tuple(part.strip() for part in value.split(","))
+    if not all(parts):
+        raise ValueError("a comma-separated list without empty members is expected")
+    return parts
+
+
+def choice(*allowed: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in allowed:
+            raise ValueError(f"{value!r} is not known{nearest(value, allowed)}")
+        return value
+
+    return read
+
+
+def choices(allowed: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
+    one = choice(*allowed)
+    return lambda value: tuple(one(name) for name in names(value))
+
+
+def number(lowest: float, highest: float) -> Callable[[str], float]:
+    def read(value: str) -> float:
+        try:
+            result = float(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is not a number") from None
+        if not lowest <= result <= highest:
+            raise ValueError(f"{value} is not between {lowest:g} and {highest:g}")
+        return result
+
+    return read
+
+
+def whole(lowest: int, highest: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,12}", value):
+            raise ValueError(f"{value!r} is not a whole number")
+        return int(number(lowest, highest)(value))
+
+    return read
+
+
+def size(value: str) -> int:
+    """Bytes, with an optional unit: 16777216, 16MiB, 20MB."""
+    match = re.fullmatch(r"([0-9]{1,12})\s*(?:([KMG]i?)?B?)?", value, re.IGNORECASE)
+    if match is None:
+        raise ValueError(f"{value!r} is not a size such as 16MiB or 16777216")
+    return int(match[1]) * _SIZES[(match[2] or "").lower()]
+
+
+def flag(value: str) -> bool:
+    try:
+        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[value.lower()]
+    except KeyError:
+        raise ValueError(f"{value!r} is neither true nor false") from None
+
+
+def path(value: str) -> Path:
+    return Path(value)
+
+
+def address(value: str) -> Address:
+    """host:port, [v6]:port or :port (every interface)."""
+    host, colon, port = value.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+        raise ValueError(f"{value!r} is not host:port, such as 127.0.0.1:8080")
+    return Address(host or "0.0.0.0", int(port))  # noqa: S104  (asked for in so many words)
+
+
+def origin(value: str) -> Origin:
+    """http(s)://host[:port], nothing more: a path here would make what is judged differ from what is sent."""
+    parts = urlsplit(value)
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"{value!r} has no valid port") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{value!r} is not an address such as https://host or http://127.0.0.1:5000")
+    if parts.username or parts.password or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError("only scheme, host and port are expected: no path, query or credentials")
+    return Origin(parts.scheme, parts.hostname, port or {"http": 80, "https": 443}[parts.scheme])
+
+
+def url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        raise ValueError(f"{value!r} is not an http or https address without credentials")
+    return value
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a URL or host stays on this machine."""
+    host = urlsplit(address).hostname or address
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{value!r} is not an IANA time zone such as America/New_York") from None
+    return value

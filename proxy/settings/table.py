@@ -1,0 +1,156 @@
+"""Every setting with its type, default and help. Nothing about a setting is said anywhere else.
+
+The field `jwt_issuer` is the variable `MORATORIUM_JWT_ISSUER`. A default is written as people would write
+it; an empty one means "not set".
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from proxy.authn.keyset import SUPPORTED
+from proxy.backends.registry import NAMES as BACKENDS
+from proxy.policy.document import ORG_TYPES, PURPOSES
+from proxy.policy.model import COVERABLE
+from proxy.settings import convert as c
+
+
+def _set(group: str, default: str, read: Callable[[str], Any], text: str, *, required: bool = False) -> Any:
+    value = read(default) if default else None
+    metadata = {"group": group, "default": default, "read": read, "help": text, "required": required}
+    return dataclasses.field(default_factory=lambda: value, metadata=metadata)
+
+
+GROUPS = {
+    "traffic": "Traffic",
+    "identity": "Who is calling",
+    "policy": "What is forbidden, to whom, until when",
+    "short": "One moratorium without a policy file",
+    "proof": "Proof",
+    "limits": "Limits and times",
+    "process": "The process",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings, checked."""
+
+    upstream: c.Origin = _set("traffic", "", c.origin, "The face API: scheme, host and port.", required=True)
+    backend: str = _set(
+        "traffic", "", c.choice(*BACKENDS), f"Its dialect: {', '.join(BACKENDS)}.", required=True
+    )
+    upstream_ca_file: Path | None = _set(
+        "traffic", "", c.path, "PEM file of the authorities that the face API's certificate is checked with."
+    )
+    listen: c.Address = _set("traffic", "127.0.0.1:8080", c.address, "Where clients connect.")
+    metrics_listen: c.Address = _set(
+        "traffic", "127.0.0.1:9464", c.address, "Where /metrics, /healthz, /readyz and /startupz are served."
+    )
+    forward_headers: tuple[str, ...] | None = _set(
+        "traffic", "", c.names, "Request header fields that go upstream besides the backend's own list."
+    )
+
+    jwt_issuer: str = _set(
+        "identity", "", c.text, "The issuer (`iss`) of the callers' tokens.", required=True
+    )
+    jwt_audience: tuple[str, ...] = _set(
+        "identity", "", c.names, "Accepted audiences (`aud`); any one will do.", required=True
+    )
+    jwt_jwks_url: str | None = _set("identity", "", c.url, "Where the issuer publishes its keys. Or:")
+    jwt_key_file: Path | None = _set("identity", "", c.path, "A file with its public keys, PEM or JWK set.")
+    jwt_algorithms: tuple[str, ...] = _set(
+        "identity", "RS256,ES256,EdDSA", c.choices(SUPPORTED), "Accepted algorithms; asymmetric ones only."
+    )
+    jwt_leeway: float = _set("identity", "30", c.number(0, 60), "Clock difference that is forgiven, seconds.")
+    jwt_org_type_claim: str = _set(
+        "identity", "org_type", c.text, "Dotted path of the organisation type: a string or a list."
+    )
+    jwt_org_id_claim: str = _set("identity", "org_id", c.text, "Dotted path of the organisation's id.")
+    jwt_purpose_claim: str = _set("identity", "purpose", c.text, "Dotted path of the purpose.")
+    jwt_case_claim: str = _set("identity", "case_id", c.text, "Dotted path of the case number.")
+    insecure_jwks_http: bool = _set(
+        "identity", "false", c.flag, "Fetch keys over plain http from another machine. For trials only."
+    )
+
+    policy_file: Path | None = _set("policy", "", c.path, "A policy file (TOML), see docs/policy.md.")
+    mode: str = _set(
+        "policy",
+        "enforce",
+        c.choice("enforce", "shadow"),
+        "`shadow` lets calls through and says what it would do.",
+    )
+    unknown_operation: str = _set(
+        "policy",
+        "refuse",
+        c.choice("refuse", "allow"),
+        "What happens to operations outside the backend's table, for callers that no moratorium binds.",
+    )
+    block_status: int = _set("policy", "451", c.whole(400, 499), "Status of a block: 451 or 403.")
+    operator_url: str | None = _set(
+        "policy", "", c.url, "Names you as the blocker in the answer (`Link: rel=blocked-by`, RFC 7725)."
+    )
+    timezone: str = _set("policy", "UTC", c.timezone, "Where dates without an offset are read.")
+
+    start: str | None = _set("short", "", c.text, "In force from this date or time on; empty: since ever.")
+    end: str | None = _set(
+        "short", "", c.text, "No longer in force at this date or time; empty: until further notice."
+    )
+    blocked_org_types: tuple[str, ...] | None = _set(
+        "short", "", c.names, "Organisation types that are bound. Sets the shorthand off."
+    )
+    blocked_operations: tuple[str, ...] | None = _set(
+        "short",
+        "",
+        c.choices(COVERABLE),
+        "Operation classes that are blocked; default compare,search,enroll,template.",
+    )
+    org_types: tuple[str, ...] | None = _set(
+        "short", "", c.names, f"The closed set of organisation types; default {','.join(ORG_TYPES)}."
+    )
+    exempt_purposes: tuple[str, ...] | None = _set(
+        "short", "", c.choices(PURPOSES), "Purposes that lift the block, with a case number in the token."
+    )
+    exempt_orgs: tuple[str, ...] | None = _set(
+        "short", "", c.names, "Organisation ids that are exempt by name."
+    )
+
+    audit_file: str = _set(
+        "proof",
+        "-",
+        c.text,
+        "Where decision records are appended, one JSON object a line; `-` is standard output.",
+    )
+    on_audit_failure: str = _set(
+        "proof",
+        "refuse",
+        c.choice("refuse", "allow-and-count"),
+        "What happens to a call whose record cannot be written.",
+    )
+
+    max_body_bytes: int = _set("limits", "16MiB", c.size, "Largest request body.")
+    max_head_bytes: int = _set("limits", "64KiB", c.size, "Largest request head.")
+    max_connections: int = _set(
+        "limits", "1024", c.whole(1, 100000), "Client connections at a time; more get 503."
+    )
+    head_seconds: float = _set("limits", "10", c.number(0.1, 3600), "For a request head to arrive.")
+    body_seconds: float = _set("limits", "30", c.number(0.1, 3600), "Between two pieces of a body.")
+    idle_seconds: float = _set("limits", "75", c.number(0.1, 3600), "Between two requests on one connection.")
+    connect_seconds: float = _set("limits", "5", c.number(0.1, 3600), "For a connection to the face API.")
+    response_seconds: float = _set("limits", "60", c.number(0.1, 3600), "For the face API's answer to begin.")
+    upstream_idle_seconds: float = _set(
+        "limits", "4", c.number(0, 3600), "How long an unused connection to the face API is kept."
+    )
+    token_cache_size: int = _set(
+        "limits", "10000", c.whole(1, 10_000_000), "Verified tokens that are remembered."
+    )
+
+    drain_seconds: float = _set("process", "25", c.number(0, 3600), "How long calls may go on after SIGTERM.")
+    log_level: str = _set(
+        "process",
+        "info",
+        c.choice("debug", "info", "warning", "error"),
+        "Least severe log line that is written.",
+    )
