@@ -60,24 +60,27 @@ class Enforcer:
         moratoria = ", ".join(m.id for m in self.rules.policy.moratoria) or "no moratorium"
         return f"<Enforcer [{moratoria} | {self.rules.policy.revision[:8]} | {self.rules.backend.name}]>"
 
-    def admit(self, head: RequestHead, *, supplied: bool = False) -> Permit | Denied | NeedKey:
-        """Decide on one request. `supplied`: the key was asked for already, do not ask again."""
+    def admit(self, head: RequestHead, *, lacking: Reason | None = None) -> Permit | Denied | NeedKey:
+        """Decide on one request. `lacking`: the key was asked for; what it means if it is still not there."""
         now = self.clock()
-        keys, unavailable = self._current_keys()
-        outcome = check(head, self.rules, keys, now)
+        outcome = check(head, self.rules, self._current_keys(), now)
         if isinstance(outcome, NeedKey):
-            if not supplied:
+            if lacking is None:
                 return outcome
-            missing = Reason.KEYS_UNAVAILABLE if unavailable else Reason.TOKEN_KEY_UNKNOWN
-            outcome = refused(Refusal(missing), now)
+            outcome = refused(Refusal(lacking), now)
         return self._conclude(outcome, now)
 
-    async def supply(self, need: NeedKey) -> None:
-        """Get the key that is lacking, if it can be had. Then ask `admit` again with `supplied`."""
+    async def supply(self, need: NeedKey) -> Reason:
+        """Ask the issuer for the key. Then ask `admit` again, with what this says as `lacking`.
+
+        Only an issuer that answers can disown a key; while it does not, nobody knows (503, never 401).
+        """
         try:
             await self.keys.seek()
         except KeysUnavailable as error:
             log.warning("keys unavailable", extra={"issuer": need.issuer, "why": error.why})
+            return Reason.KEYS_UNAVAILABLE
+        return Reason.TOKEN_KEY_UNKNOWN
 
     def reject(self, refusal: Refusal) -> Denied:
         """Record and answer a request that never became a question."""
@@ -99,18 +102,16 @@ class Enforcer:
         )
         return self._deny(verdict, now, permit.decision_id)
 
-    def _current_keys(self) -> tuple[KeySet, bool]:
+    def _current_keys(self) -> KeySet:
         try:
             keys = self.keys.keys
         except KeysUnavailable:
-            keys, unavailable = EMPTY, True
-        else:
-            unavailable = False
+            keys = EMPTY
         if keys is not self._judged_with:
             # A key may have been withdrawn: what it verified is worth nothing any more (threat T39).
             self.rules.tokens.clear()
             self._judged_with = keys
-        return keys, unavailable
+        return keys
 
     def _conclude(self, verdict: Verdict, now: Instant) -> Permit | Denied:
         if verdict.decision is not Decision.ALLOWED:

@@ -9,7 +9,7 @@ from jsonschema import ValidationError
 
 def nearest(found: str, names: Iterable[str]) -> str:
     """The tail of a message: a suggestion when a name is close, else the choice."""
-    choice = sorted(names)
+    choice = sorted(str(name) for name in names)
     close = difflib.get_close_matches(found, choice, n=1, cutoff=0.6)
     if close:
         return f"; did you mean {close[0]!r}?"

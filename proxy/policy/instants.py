@@ -1,9 +1,12 @@
 """Reading a date or time as an instant, with the two midnights a year that are no ordinary ones."""
 
+import re
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 from proxy.policy.model import Instant
+
+_FORM = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?:Z|[+-][0-9:]+)?)?")
 
 
 def parse_instant(text: str, zone: ZoneInfo, *, end: bool = False) -> Instant:
@@ -15,6 +18,8 @@ def parse_instant(text: str, zone: ZoneInfo, *, end: bool = False) -> Instant:
     Raises `ValueError` with a sentence.
     """
     try:
+        if not _FORM.fullmatch(text):  # fromisoformat reads more spellings than people should have to know
+            raise ValueError
         day = date.fromisoformat(text) if len(text) == 10 else None
         moment = datetime.combine(day, time()) if day else datetime.fromisoformat(text)
     except ValueError:

@@ -150,9 +150,9 @@ class Downstream(asyncio.BufferedProtocol):
                 self._obey(outcome)
 
     async def _ask_again(self, head: RequestHead, need: NeedKey) -> None:
-        await self._context.enforcer.supply(need)
+        lacking = await self._context.enforcer.supply(need)
         self._task = None
-        outcome = self._context.enforcer.admit(head, supplied=True)
+        outcome = self._context.enforcer.admit(head, lacking=lacking)
         assert not isinstance(outcome, NeedKey)  # noqa: S101
         self._obey(outcome)
         self._advance()
