@@ -2,13 +2,14 @@
 
 How a request walks::
 
-    client -> relay.downstream -> enforcer.admit -> pipeline.check -> authn (who)  backends (what)  policy (may it)
-                    |                  |
-                    |                  +- supplies what check lacks, writes the audit record, counts
+    client -> relay.downstream -> enforcer.admit -> pipeline.check -> authn (who)
+                    |                  |                           -> backends (what)
+                    |                  |                           -> policy (may it)
+                    |                  +- supplies what check lacks, writes the record, counts
                     v
                Permit | Denied
                     v
-    relay.upstream -> face API      rescue -> the answer, in the backend's own dialect
+    relay.upstream -> face API     rescue -> the answer, in the backend's own dialect
 
 Deciding (`policy`, `pipeline`, `backends`, `authn.verifier`) is pure: values in, values out, time as an
 argument. Doing (`relay`, `doors`, `app`) is asyncio. A refusal is a value, an exception means that nothing

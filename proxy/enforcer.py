@@ -108,8 +108,9 @@ class Enforcer:
         except KeysUnavailable:
             keys = EMPTY
         if keys is not self._judged_with:
-            # A key may have been withdrawn: what it verified is worth nothing any more (threat T39).
-            self.rules.tokens.clear()
+            if keys != self._judged_with:
+                # A key may have been withdrawn: what it verified is worth nothing any more (threat T39).
+                self.rules.tokens.clear()
             self._judged_with = keys
         return keys
 

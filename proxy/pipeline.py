@@ -45,8 +45,10 @@ def check(head: RequestHead, rules: Rules, keys: KeySet, now: Instant) -> Verdic
 def _classify(head: RequestHead, backend: Backend) -> Operation | Refusal:
     # A Connection option takes the field it names out of the message at the next hop; were that one the
     # decision reads or the upstream acts on, the two would see different requests (threat T16).
-    if head.options and not head.options.isdisjoint(backend.forwards):
-        return Refusal(Reason.REQUEST_AMBIGUOUS, "Connection names a field that goes upstream.")
+    if head.options and not (
+        head.options.isdisjoint(backend.forwards) and head.options.isdisjoint(s.header for s in backend.slots)
+    ):
+        return Refusal(Reason.REQUEST_AMBIGUOUS, "Connection names a field that the call depends on.")
     return backend.classify(head)
 
 

@@ -55,9 +55,9 @@ class FileKeys:
 
     async def refresh(self) -> None:
         try:
-            content = self._path.read_bytes()
-            self._keys = parse_keys(content)
+            # Stamped before it is read: what is written meanwhile must look newer, not known.
             status = os.stat(self._path)
+            self._keys = parse_keys(self._path.read_bytes())
         except (OSError, KeySetInvalid) as error:
             raise KeysUnavailable(self.issuer, f"{self._path}: {_why(error)}") from None
         self._stamp = (status.st_mtime_ns, status.st_ino)
@@ -101,7 +101,7 @@ class RemoteKeys:
     @property
     def keys(self) -> KeySet:
         age = self._clock() - self.last_success
-        if self._failure is not None and (not self._keys.keys or age > self._stale_after):
+        if self._failure is not None and (not self._keys.keys or not 0 <= age < self._stale_after):
             raise KeysUnavailable(self.issuer, self._failure)
         return self._keys
 

@@ -37,12 +37,17 @@ class KeySet(NamedTuple):
 
     keys: tuple[VerificationKey, ...]
 
-    def find(self, kid: str | None, algorithm: str) -> VerificationKey | None:
-        """The key for a token's header: by id, or the only one that fits when no id says otherwise."""
+    def find(self, kid: str | None, algorithm: str) -> list[VerificationKey]:
+        """The keys that a token's header may mean: the one of that id, else those without one.
+
+        Without an id in the header, a set that holds one fitting key is enough. Several keys come back only
+        for PEM files, which hold the old and the new key while they are rotated.
+        """
         fitting = [key for key in self.keys if algorithm in key.algorithms]
-        named = [key for key in fitting if key.kid == kid] if kid is not None else fitting
-        candidates = named or [key for key in fitting if key.kid is None]
-        return candidates[0] if len(candidates) == 1 else None
+        if kid is None and len(fitting) == 1:
+            return fitting
+        named = [key for key in fitting if key.kid == kid] if kid is not None else []
+        return named or [key for key in fitting if key.kid is None]
 
 
 EMPTY = KeySet(())
@@ -59,7 +64,7 @@ def parse_keys(content: bytes) -> KeySet:
         keys = [key for jwk in _jwks(content) if (key := _from_jwk(jwk)) is not None]
     if not keys:
         raise KeySetInvalid("no usable public signing key (RSA from 2048 bits, P-256/384/521, Ed25519)")
-    kids = [key.kid for key in keys if key.kid is not None]
+    kids = [key.kid for key in keys if key.kid]
     if len(set(kids)) != len(kids):
         raise KeySetInvalid("two keys share one kid")
     return KeySet(tuple(keys))
@@ -83,14 +88,15 @@ def _from_jwk(jwk: Any) -> VerificationKey | None:
     """A usable key, or None: sets hold encryption keys and kinds we do not know, which are no fault."""
     if not isinstance(jwk, dict) or jwk.get("kty") not in ("RSA", "EC", "OKP") or "d" in jwk:
         return None
-    if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ["verify"]):
+    purposes = jwk.get("key_ops", ["verify"])
+    if jwk.get("use", "sig") != "sig" or not isinstance(purposes, list) or "verify" not in purposes:
         return None
     kid, algorithm = jwk.get("kid"), jwk.get("alg")
     if not isinstance(kid, str | None) or not isinstance(algorithm, str | None):
         return None
     try:
         public = jwt.PyJWK(jwk).key
-    except (jwt.PyJWTError, UnsupportedAlgorithm, ValueError, TypeError, KeyError):
+    except (jwt.PyJWTError, UnsupportedAlgorithm, NotImplementedError, ValueError, TypeError, KeyError):
         return None
     algorithms = _algorithms_of(public)
     if algorithm is not None:

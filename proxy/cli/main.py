@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
+import proxy
 from proxy.errors import PolicyError, SettingsError
 from proxy.settings.envfile import read_env_file
 
@@ -38,6 +39,13 @@ class Verb(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; gives the exit code."""
+    if not hasattr(proxy, "MoratoriumError"):
+        print(
+            f"moratorium: another package called proxy (proxy.py?) is installed over this one, at {proxy.__file__};\n"
+            "moratorium: install them in separate environments",
+            file=sys.stderr,
+        )
+        return 2
     words = list(sys.argv[1:] if argv is None else argv)
     name = words[0] if words and words[0] in VERBS else None
     parser = argparse.ArgumentParser(

@@ -6,6 +6,8 @@ SDKs send the whole body before they look at an answer, and a reset would make t
 """
 
 import asyncio
+import socket
+import struct
 from enum import Enum, auto
 from typing import cast
 
@@ -24,6 +26,7 @@ from proxy.relay.headers import answer_bytes
 from proxy.relay.upstream import BUFFER_SIZE, Upstream
 
 NEVER = float("inf")
+NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class _At(Enum):
@@ -318,7 +321,7 @@ class Downstream(asyncio.BufferedProtocol):
     def call_failed(self, denied: Denied | None) -> None:
         self._exchange = None
         if denied is None:
-            self._abort()
+            self._reset()
         else:
             self._deny(denied)
             self._advance()
@@ -355,6 +358,12 @@ class Downstream(asyncio.BufferedProtocol):
         self._at = _At.CLOSING
         if self._transport is not None:
             self._transport.abort()
+
+    def _reset(self) -> None:
+        """Cut with a reset: after a mere end, HTTP/1.0 would take half an answer for a whole one."""
+        if self._transport is not None and (sock := self._transport.get_extra_info("socket")) is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        self._abort()
 
     def abort(self) -> None:
         """Cut the connection (the drain time is over)."""

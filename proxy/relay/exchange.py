@@ -39,7 +39,7 @@ class Exchange:
     """Implements `proxy.relay.upstream.Receiver`."""
 
     __slots__ = (
-        "_chunked", "_client", "_enforcer", "_keep_alive", "_now", "_sent_at", "begun", "head", "permit",
+        "_chunked", "_client", "_continued", "_enforcer", "_keep_alive", "_now", "_sent_at", "begun", "head", "permit",
         "received_at", "stalled", "upstream",
     )  # fmt: skip
 
@@ -57,6 +57,7 @@ class Exchange:
         self._now = now
         self._keep_alive = False
         self._chunked = False
+        self._continued = False
         self._sent_at = 0.0
         self.head = head
         self.permit = permit
@@ -114,7 +115,8 @@ class Exchange:
     # ------------------------------------------------------------ down
 
     def on_continue(self) -> None:
-        if self.head.expects_continue and not self.begun:
+        if self.head.expects_continue and not self.begun and not self._continued:
+            self._continued = True
             self._client.write(CONTINUE)
 
     def on_response(self, head: ResponseHead) -> None:

@@ -69,10 +69,17 @@ def parse_request(raw: bytes) -> RequestHead | Refusal:
     except httptools.HttpParserInvalidMethodError:
         return Refusal(Reason.METHOD_NOT_ALLOWED)
     except httptools.HttpParserError:
-        return Refusal(Reason.REQUEST_MALFORMED)
+        return Refusal(_fault(raw))
     if not sink.complete:
         return Refusal(Reason.REQUEST_MALFORMED)
     return _request(method, target, version, tuple(sink.headers))
+
+
+def _fault(raw: bytes) -> Reason:
+    """What llhttp stumbled over: it refuses two framings by itself, and they deserve their own word."""
+    names = [line.partition(b":")[0].lower() for line in raw.split(b"\r\n")[1:]]
+    framings = names.count(b"content-length") + min(1, names.count(b"transfer-encoding"))
+    return Reason.REQUEST_AMBIGUOUS if framings > 1 else Reason.REQUEST_MALFORMED
 
 
 def _clean(raw: bytes, allowed: bytes) -> bool:

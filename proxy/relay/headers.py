@@ -52,7 +52,7 @@ def downstream_head(
     lines = [status_line(response.status)]
     for name, value in response.headers:
         if name == b"content-length":
-            kept = response.length is not CHUNKED
+            kept = response.length is not CHUNKED and response.status != 204  # RFC 9110 section 8.6
         else:
             kept = name not in _OURS and name not in options
         if kept:

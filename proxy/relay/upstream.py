@@ -152,9 +152,9 @@ class Upstream(asyncio.BufferedProtocol):
         self._pending = b""
         while self._at is _At.HEAD:
             end = data.find(END_OF_HEAD)
+            if (len(data) if end < 0 else end) > MAX_HEAD:
+                raise UpstreamBroken("the answer's head is too large")
             if end < 0:
-                if len(data) > MAX_HEAD:
-                    raise UpstreamBroken("the answer's head is too large")
                 self._pending = data
                 return
             head = parse_response(data[: end + 4], self._method)

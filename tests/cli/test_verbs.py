@@ -219,6 +219,23 @@ def test_the_module_is_the_command() -> None:
     assert done.stdout.startswith("moratorium ")
 
 
+def test_it_refuses_to_start_under_another_package_called_proxy(tmp_path: Path) -> None:
+    """PyPI's proxy.py installs into the same folder and replaces its __init__."""
+    package = tmp_path / "proxy"
+    package.mkdir()
+    (package / "__init__.py").write_text(f"__path__.append({str(ROOT / 'proxy')!r})\n")
+
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from proxy.cli import main; sys.exit(main(['serve']))"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+
+    assert done.returncode == 2
+    assert "another package called proxy" in done.stderr
+
+
 def test_an_unknown_verb_is_bad_usage() -> None:
     with pytest.raises(SystemExit) as caught:
         main(["enforce"])
