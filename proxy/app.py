@@ -19,8 +19,8 @@ from proxy.errors import AuditUnwritable, ConfigurationError, KeysUnavailable, S
 from proxy.metrics import Metrics, Observed, make_registry
 from proxy.policy.model import Policy
 from proxy.relay.context import Context
+from proxy.relay.pool import Pool
 from proxy.relay.server import RelayServer
-from proxy.relay.upstream import Pool
 from proxy.settings import Settings
 from proxy.version import __version__
 
@@ -205,6 +205,8 @@ class Application:
             await asyncio.sleep(AUDIT_WATCH_SECONDS)
             if self.audit.moved():
                 self._reopen_audit()
+            elif self.audit.fault is not None:
+                self.audit.probe()
 
     # ------------------------------------------------------------ health
 

@@ -106,6 +106,7 @@ def make_limits(settings: Settings) -> Limits:
         head_seconds=settings.head_seconds,
         idle_seconds=settings.idle_seconds,
         body_seconds=settings.body_seconds,
+        body_rate=settings.min_body_rate,
         response_seconds=settings.response_seconds,
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from proxy.audit.record import fields_of, line_of
+from proxy.audit.record import Template
 from proxy.audit.sink import Sink
 from proxy.authn.keys import KeySource
 from proxy.authn.keyset import EMPTY, KeySet
@@ -21,21 +21,62 @@ from proxy.errors import (
     UpstreamUnreachable,
 )
 from proxy.messages import Answer, RequestHead
-from proxy.metrics import Metrics
+from proxy.metrics import Metrics, Tally
 from proxy.pipeline import Rules, check, refused
 from proxy.policy.model import Instant, Permit, Refusal, Verdict
 from proxy.policy.reasons import Decision, Reason
-from proxy.rescue import Manners, answer
+from proxy.rescue import PLACEHOLDER, Manners, answer
 
 log = logging.getLogger("moratorium.enforcer")
 
 
 class Denied(NamedTuple):
-    """A call that does not go on, with the answer it gets."""
+    """A call that does not go on, with the answer it gets, in which `PLACEHOLDER` stands for the id."""
 
     decision_id: bytes
     verdict: Verdict
     answer: Answer
+
+
+class Telling(NamedTuple):
+    """What follows from a verdict: a record, a count, and an answer unless the call goes on."""
+
+    verdict: Verdict
+    record: Template
+    tally: Tally
+    answer: Answer | None
+
+
+class Memo:
+    """The last question on one connection and what it was told.
+
+    `check` is a function of its arguments, and its verdict holds until the instant it names, so the same head
+    under the same rules and keys need not be asked about again before that. A clock that has stepped back
+    behind the moment of the asking ends it as well.
+    """
+
+    __slots__ = ("_head", "_keys", "_made_at", "_rules", "_telling")
+
+    def __init__(self) -> None:
+        self._head: RequestHead | None = None
+        self._telling: Telling | None = None
+
+    def recall(self, head: RequestHead, rules: Rules, keys: KeySet, now: Instant) -> Telling | None:
+        telling = self._telling
+        if (
+            telling is not None
+            and head is self._head
+            and rules is self._rules
+            and keys is self._keys
+            and self._made_at <= now < telling.verdict.holds_until
+        ):
+            rules.tokens.hits += 1
+            return telling
+        return None
+
+    def keep(self, head: RequestHead, rules: Rules, keys: KeySet, now: Instant, telling: Telling) -> None:
+        self._head, self._rules, self._keys, self._made_at = head, rules, keys, now
+        self._telling = telling
 
 
 @dataclass
@@ -60,15 +101,22 @@ class Enforcer:
         moratoria = ", ".join(m.id for m in self.rules.policy.moratoria) or "no moratorium"
         return f"<Enforcer [{moratoria} | {self.rules.policy.revision[:8]} | {self.rules.backend.name}]>"
 
-    def admit(self, head: RequestHead, *, lacking: Reason | None = None) -> Permit | Denied | NeedKey:
+    def admit(
+        self, head: RequestHead, memo: Memo, *, lacking: Reason | None = None
+    ) -> Permit | Denied | NeedKey:
         """Decide on one request. `lacking`: the key was asked for; what it means if it is still not there."""
         now = self.clock()
-        outcome = check(head, self.rules, self._current_keys(), now)
-        if isinstance(outcome, NeedKey):
-            if lacking is None:
-                return outcome
-            outcome = refused(Refusal(lacking), now)
-        return self._conclude(outcome, now)
+        rules, keys = self.rules, self._current_keys()
+        telling = memo.recall(head, rules, keys, now)
+        if telling is None:
+            outcome = check(head, rules, keys, now)
+            if isinstance(outcome, NeedKey):
+                if lacking is None:
+                    return outcome
+                outcome = refused(Refusal(lacking), now)
+            telling = self._telling(outcome)
+            memo.keep(head, rules, keys, now, telling)
+        return self._tell(telling, now, self._next_id())
 
     async def supply(self, need: NeedKey) -> Reason:
         """Ask the issuer for the key. Then ask `admit` again, with what this says as `lacking`.
@@ -85,7 +133,7 @@ class Enforcer:
     def reject(self, refusal: Refusal) -> Denied:
         """Record and answer a request that never became a question."""
         now = self.clock()
-        return self._deny(refused(refusal, now), now)
+        return self._deny(refused(refusal, now), now, self._next_id())
 
     def failed(self, permit: Permit, error: UpstreamError) -> Denied:
         """Record and answer a permitted call that the upstream could not carry out."""
@@ -114,45 +162,32 @@ class Enforcer:
             self._judged_with = keys
         return keys
 
-    def _conclude(self, verdict: Verdict, now: Instant) -> Permit | Denied:
-        if verdict.decision is not Decision.ALLOWED:
-            return self._deny(verdict, now)
-        decision_id = self._next_id()
-        try:
-            self._record(verdict, decision_id, now)
-        except AuditUnwritable:
-            if not self.allow_unrecorded:
-                return self._answer(refused(Refusal(Reason.AUDIT_UNWRITABLE), now), decision_id)
-        self.metrics.decided(verdict, self.rules.policy.mode)
-        return Permit(decision_id.encode(), verdict)
-
-    def _deny(self, verdict: Verdict, now: Instant, decision_id: bytes | None = None) -> Denied:
-        name = decision_id.decode() if decision_id is not None else self._next_id()
-        try:
-            self._record(verdict, name, now)
-        except AuditUnwritable:
-            # It does not go on in any case. A block that leaves no record is still a block, but the caller
-            # must not take a failure of ours for a denial that anybody could prove.
-            if not self.allow_unrecorded:
-                verdict = refused(Refusal(Reason.AUDIT_UNWRITABLE), now)
-        return self._answer(verdict, name)
-
-    def _answer(self, verdict: Verdict, decision_id: str) -> Denied:
-        self.metrics.decided(verdict, self.rules.policy.mode)
-        words = answer(verdict, decision_id, self.rules.backend, self.manners)
-        return Denied(decision_id.encode(), verdict, words)
-
-    def _record(self, verdict: Verdict, decision_id: str, now: Instant) -> None:
+    def _telling(self, verdict: Verdict) -> Telling:
         policy = self.rules.policy
-        fields = fields_of(
-            verdict, decision_id, now, revision=policy.revision, mode=policy.mode, instance=self.instance
-        )
-        try:
-            self.audit.write(line_of(fields))
-        except AuditUnwritable as error:
-            log.error("decision not recorded", extra={"why": error.why, "reason": verdict.reason})
-            raise
+        record = Template(verdict, revision=policy.revision, mode=policy.mode, instance=self.instance)
+        going_on = verdict.decision is Decision.ALLOWED
+        words = None if going_on else answer(verdict, PLACEHOLDER, self.rules.backend, self.manners)
+        return Telling(verdict, record, self.metrics.tally(verdict, policy.mode), words)
 
-    def _next_id(self) -> str:
+    def _tell(self, telling: Telling, now: Instant, decision_id: bytes) -> Permit | Denied:
+        """Record, count, and only then let go on or deny."""
+        try:
+            self.audit.write(telling.record.line(decision_id, now))
+        except AuditUnwritable as error:
+            log.error("decision not recorded", extra={"why": error.why, "reason": telling.verdict.reason})
+            if not self.allow_unrecorded:
+                # For a block as well: the caller must not take for a denial what nobody could ever prove.
+                telling = self._telling(refused(Refusal(Reason.AUDIT_UNWRITABLE), now))
+        telling.tally.count += 1
+        if telling.answer is None:
+            return Permit(decision_id, telling.verdict)
+        return Denied(decision_id, telling.verdict, telling.answer)
+
+    def _deny(self, verdict: Verdict, now: Instant, decision_id: bytes) -> Denied:
+        denied = self._tell(self._telling(verdict), now, decision_id)
+        assert isinstance(denied, Denied)  # noqa: S101
+        return denied
+
+    def _next_id(self) -> bytes:
         self._count += 1
-        return f"{self.instance}-{self._count:08x}"
+        return b"%b-%012x" % (self.instance.encode(), self._count)

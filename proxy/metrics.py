@@ -32,6 +32,8 @@ _DECIDED = frozenset(
         Reason.MORATORIUM,
     }
 )  # fmt: skip
+# Refused by the backend, after the caller is known.
+_UNCLASSIFIED = (Reason.TARGET_NOT_CANONICAL, Reason.REQUEST_AMBIGUOUS)
 _UNKNOWN = (Reason.OPERATION_UNKNOWN, Reason.UNKNOWN_OPERATION_ALLOWED)
 
 
@@ -58,22 +60,36 @@ class Histogram:
         return pairs
 
 
+class Tally:
+    """One series of `moratorium_decisions_total`."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class Metrics:
     """Everything that is counted. Numbers are public: the enforcer and the relay add to them directly."""
 
     def __init__(self) -> None:
-        self.decisions: dict[tuple[Decision, Reason, str, str, Mode], int] = {}
+        self.decisions: dict[tuple[Decision, Reason, str, str, Mode], Tally] = {}
         self.in_flight = 0
         self.requests = {decision: Histogram(REQUEST_BUCKETS) for decision in Decision}
         self.overhead = Histogram(OVERHEAD_BUCKETS)
         self.upstream = Histogram(REQUEST_BUCKETS)
         self.reload_successful = 1
 
-    def decided(self, verdict: Verdict, mode: Mode) -> None:
-        """Count one decision."""
-        label = verdict.operation.label if verdict.operation is not None else "none"
-        key = (verdict.decision, verdict.reason, verdict.org_type, label, mode)
-        self.decisions[key] = self.decisions.get(key, 0) + 1
+    def tally(self, verdict: Verdict, mode: Mode) -> Tally:
+        """Where decisions like this one are counted."""
+        org_type, label = verdict.org_type, "none"
+        if verdict.decision is Decision.FAILED:
+            # Whose call it was does not matter to a failure of ours or the upstream's; the record tells.
+            org_type = "none"
+        elif verdict.operation is not None:
+            label = verdict.operation.label
+        key = (verdict.decision, verdict.reason, org_type, label, mode)
+        return self.decisions.setdefault(key, Tally())
 
     def expect(self, policy: Policy, operations: tuple[Operation, ...]) -> None:
         """Start every series that this policy and backend can bring about at zero."""
@@ -84,13 +100,15 @@ class Metrics:
                 self._start(reason, org_type, label, policy.mode)
         for org_type, reason in product(sorted(policy.org_types), _UNKNOWN):
             self._start(reason, org_type, "unknown", policy.mode)
+        for org_type, reason in product(sorted(policy.org_types), _UNCLASSIFIED):
+            self._start(reason, org_type, "none", policy.mode)
         for reason in Reason:
             if reason not in _DECIDED and reason not in _UNKNOWN:
                 org_type = "other" if reason is Reason.ORG_TYPE_UNKNOWN else "none"
                 self._start(reason, org_type, "none", policy.mode)
 
     def _start(self, reason: Reason, org_type: str, label: str, mode: Mode) -> None:
-        self.decisions.setdefault((MEANINGS[reason].decision, reason, org_type, label, mode), 0)
+        self.decisions.setdefault((MEANINGS[reason].decision, reason, org_type, label, mode), Tally())
 
 
 class Observed:
@@ -135,8 +153,8 @@ class MoratoriumCollector(Collector):
             "Decisions, one for each audit record.",
             labels=("decision", "reason", "org_type", "operation", "mode"),
         )
-        for key, count in self._metrics.decisions.items():
-            family.add_metric([str(part) for part in key], count)
+        for key, tally in self._metrics.decisions.items():
+            family.add_metric([str(part) for part in key], tally.count)
         return family
 
     def _times(self) -> Iterator[Metric]:

@@ -15,6 +15,9 @@ from proxy.policy.reasons import MEANINGS, Decision, Reason
 
 RETRY_AFTER_SECONDS = 5
 
+PLACEHOLDER = "000000000000-zzzzzzzzzzzz"
+"""Stands for the decision id in an answer that is made once and given often. As long as an id, never one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Manners:

@@ -43,10 +43,14 @@ async def test_a_call_that_cannot_be_recorded_is_not_forwarded_and_recovers_by_i
         assert "moratorium_audit_failures_total 1.0" in metrics
         assert 'reason="audit-unwritable"} 1.0' in metrics
 
+        status, components = await ready(proxy)
+        assert (status, components["audit"]) == (503, "/dev/full: No space left on device")
+
         proxy.application.audit._path = str(proxy.audit_file)
-        proxy.application.audit.open()
+        proxy.application._reopen_audit()
 
         assert (await proxy.call(*SEARCH)).status == 200
+        assert (await ready(proxy))[0] == 200
 
 
 async def test_the_operator_may_choose_to_go_on_without_records() -> None:

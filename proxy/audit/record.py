@@ -5,6 +5,8 @@ whose values are members of closed sets, an organisation id of a fixed form, and
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
+from math import floor
 from typing import Any
 
 import orjson
@@ -23,7 +25,7 @@ def fields_of(
     caller, operation, rule = verdict.caller, verdict.operation, verdict.rule
     return {
         "v": VERSION,
-        "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "time": _stamp(now).decode(),
         "id": decision_id,
         "instance": instance,
         "decision": verdict.decision,
@@ -43,6 +45,36 @@ def fields_of(
         "classes": sorted(operation.classes) if operation is not None else None,
         "masked": MASKED,
     }
+
+
+class Template:
+    """The line of one verdict with gaps for id and time: most calls differ from the last in nothing else."""
+
+    __slots__ = ("_after", "_before", "_between")
+
+    def __init__(self, verdict: Verdict, *, revision: str, mode: Mode, instance: str) -> None:
+        line = line_of(fields_of(verdict, _ID, 0.0, revision=revision, mode=mode, instance=instance))
+        self._before, _, rest = line.partition(_ID.encode())
+        self._between, _, self._after = rest.partition(b"1970-01-01T00:00:00.000000Z")
+
+    def line(self, decision_id: bytes, now: Instant) -> bytes:
+        """The bytes that `line_of` would give."""
+        return b"".join((self._before, decision_id, self._between, _stamp(now), self._after))
+
+
+# No field of a record can hold this: none may contain a space before it is accepted.
+_ID = " id "
+
+
+@lru_cache(maxsize=4)
+def _second(moment: int) -> bytes:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+
+
+def _stamp(now: Instant) -> bytes:
+    """RFC 3339 with microseconds; what changes once a second is made once a second."""
+    moment = floor(now)
+    return b"%b.%06dZ" % (_second(moment), min(999999, round((now - moment) * 1_000_000)))
 
 
 def line_of(fields: dict[str, Any]) -> bytes:

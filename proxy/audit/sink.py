@@ -19,6 +19,7 @@ class Sink:
         self._path = path
         self._fd: int | None = None
         self._torn = False
+        self.fault: str | None = None
         self.records = 0
         self.failures = 0
 
@@ -37,10 +38,12 @@ class Sink:
         try:
             fd = os.open(self._path, flags, 0o640)
         except OSError as error:
-            raise AuditUnwritable(f"{self._path}: {error.strerror}") from None
+            self.fault = f"{self._path}: {error.strerror}"
+            raise AuditUnwritable(self.fault) from None
         if self._fd is not None:
             os.close(self._fd)
         self._fd = fd
+        self.fault = None
 
     def moved(self) -> bool:
         """Whether the path no longer names the open file: rotated, removed, replaced."""
@@ -66,21 +69,36 @@ class Sink:
                 line = b"\n" + line
             written = os.write(self._fd, line)
         except OSError as error:
-            self.failures += 1
-            raise AuditUnwritable(f"{self._path}: {error.strerror}") from None
-        except AuditUnwritable:
-            self.failures += 1
-            raise
-        self._torn = written != len(line)
-        if self._torn:
-            self.failures += 1
-            raise AuditUnwritable(f"{self._path}: only {written} of {len(line)} bytes were taken")
+            raise self._failed(f"{self._path}: {error.strerror}") from None
+        except AuditUnwritable as error:
+            raise self._failed(error.why) from None
+        if written != len(line):
+            self._torn = True
+            raise self._failed(f"{self._path}: only {written} of {len(line)} bytes were taken")
+        self._torn = False
         self.records += 1
+        self.fault = None
+
+    def _failed(self, why: str) -> AuditUnwritable:
+        self.failures += 1
+        self.fault = why
+        return AuditUnwritable(why)
+
+    def probe(self) -> None:
+        """After a failure: see whether bytes are taken again, at the price of an empty line."""
+        try:
+            if self._fd is None:
+                self.open()
+            elif os.write(self._fd, b"\n"):
+                self._torn = False
+                self.fault = None
+        except (OSError, AuditUnwritable):
+            return
 
     def writable(self) -> str | None:
         """None when a record could be written now, else why not (for readiness)."""
-        if self._path == STDOUT:
-            return None
+        if self.fault is not None or self._path == STDOUT:
+            return self.fault
         target = self._path if Path(self._path).exists() else str(Path(self._path).parent)
         return None if os.access(target, os.W_OK) else f"{self._path} is not writable"
 

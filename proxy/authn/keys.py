@@ -100,9 +100,10 @@ class RemoteKeys:
 
     @property
     def keys(self) -> KeySet:
-        age = self._clock() - self.last_success
-        if self._failure is not None and (not self._keys.keys or not 0 <= age < self._stale_after):
-            raise KeysUnavailable(self.issuer, self._failure)
+        if self._failure is not None:
+            age = self._clock() - self.last_success
+            if not self._keys.keys or not 0 <= age < self._stale_after:
+                raise KeysUnavailable(self.issuer, self._failure)
         return self._keys
 
     async def refresh(self) -> None:

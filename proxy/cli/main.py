@@ -41,12 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; gives the exit code."""
     if not hasattr(proxy, "MoratoriumError"):
         print(
-            f"moratorium: another package called proxy (proxy.py?) is installed over this one, at {proxy.__file__};\n"
+            f"moratorium: another package called proxy is installed over this one, at {proxy.__file__};\n"
             "moratorium: install them in separate environments",
             file=sys.stderr,
         )
         return 2
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
     name = words[0] if words and words[0] in VERBS else None
     parser = argparse.ArgumentParser(
         prog="moratorium",

@@ -96,6 +96,7 @@ class ChunkReader:
                 raise ChunkError("bad trailer")
 
 
-def frame(payload: bytes) -> bytes:
-    """One chunk. Empty payload gives nothing: a chunk of size zero would end the body."""
-    return b"%x\r\n%b\r\n" % (len(payload), payload) if payload else b""
+def frame(payload: bytes | memoryview, *, last: bool = False) -> bytes:
+    """One chunk, and after the `last` the body's end. Empty payload is no chunk: that would be the end."""
+    chunk = b"".join((b"%x\r\n" % len(payload), payload, b"\r\n")) if payload else b""
+    return chunk + LAST_CHUNK if last else chunk

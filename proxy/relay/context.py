@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from proxy.enforcer import Enforcer
 from proxy.relay.limits import Limits
-from proxy.relay.upstream import BUFFER_SIZE, Pool
+from proxy.relay.pool import BUFFER_SIZE, Pool
 
 
 class Connection(Protocol):
@@ -40,4 +40,8 @@ class Context:
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     connections: set[Connection] = field(default_factory=set)
     draining: bool = False
-    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(BUFFER_SIZE)))
+    array: bytearray = field(default_factory=lambda: bytearray(BUFFER_SIZE))
+    buffer: memoryview = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.buffer = memoryview(self.array)

@@ -6,35 +6,29 @@ SDKs send the whole body before they look at an answer, and a reset would make t
 """
 
 import asyncio
-import socket
-import struct
-from enum import Enum, auto
-from typing import cast
+from collections.abc import Coroutine
+from typing import Any, cast
 
 from proxy.authn.verifier import NeedKey
-from proxy.enforcer import Denied
+from proxy.enforcer import Denied, Memo
 from proxy.errors import UpstreamUnreachable
 from proxy.messages import RequestHead
 from proxy.policy.model import Permit, Refusal
 from proxy.policy.reasons import Reason
-from proxy.relay.body import BodyReader, BodyTooLarge
+from proxy.relay.body import NO_BODY, BodyReader, BodyTooLarge
 from proxy.relay.chunks import ChunkError
 from proxy.relay.context import Context
 from proxy.relay.exchange import Exchange
 from proxy.relay.framing import END_OF_HEAD, parse_request
-from proxy.relay.headers import answer_bytes
-from proxy.relay.upstream import BUFFER_SIZE, Upstream
+from proxy.relay.headers import Rendered
+from proxy.relay.pool import BUFFER_SIZE
+from proxy.relay.upstream import Upstream
+from proxy.relay.wire import Bytes, Wire
 
 NEVER = float("inf")
-NO_LINGER = struct.pack("ii", 1, 0)
 
-
-class _At(Enum):
-    HEAD = auto()
-    DECIDING = auto()
-    CALL = auto()
-    DRAIN = auto()
-    CLOSING = auto()
+HEAD, DECIDING, CALL, DRAIN, CLOSING = range(5)
+_NAMES = ("head", "deciding", "call", "drain", "closing")
 
 
 class Downstream(asyncio.BufferedProtocol):
@@ -44,49 +38,60 @@ class Downstream(asyncio.BufferedProtocol):
         self._context = context
         self._buffer = context.buffer
         self._transport: asyncio.Transport | None = None
-        self._at = _At.HEAD
+        self._wire: Wire | None = None
+        self._at = HEAD
         self._pending = b""
         self._scanned = 0
         self._head: RequestHead | None = None
-        self._body = BodyReader(0, 0)
-        self._exchange: Exchange | None = None
+        self._body = NO_BODY
+        self._exchange = Exchange(self, context)
         self._task: asyncio.Task[None] | None = None
         self._received_at = 0.0
+        self._body_since = 0.0
+        self._over_limit = False
         self._write_paused = False
         self._reading = True
+        self._last_raw = b""
+        self._last_head: RequestHead | None = None
+        self._memo = Memo()
+        self._rendered = Rendered()
         self.deadline = NEVER
 
     def __repr__(self) -> str:
-        return f"<Downstream {self._at.name.lower()}>"
+        return f"<Downstream {_NAMES[self._at]}>"
 
     # ------------------------------------------------------------ what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are not asyncio's in name, only in what they do.
         self._transport = cast("asyncio.Transport", transport)
-        self._context.connections.add(self)
-        self._expect_within(self._context.limits.head_seconds)
+        self._wire = Wire(self._transport)
+        context = self._context
+        context.connections.add(self)
+        self._over_limit = len(context.connections) > context.limits.connections
+        self._received_at = context.now()
+        self.deadline = self._received_at + context.limits.head_seconds
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(self._buffer[:nbytes])
-        match self._at:
-            case _At.HEAD:
-                if not self._pending:
-                    self._expect_within(self._context.limits.head_seconds)
-                self._pending += data
-                self._advance()
-            case _At.CALL if not self._body.done:
-                self._take_body(data)
-            case _At.DRAIN:
-                self._drain(data)
-            case _At.DECIDING | _At.CALL:
-                self._pending += data
-                self.throttle(reading=len(self._pending) < BUFFER_SIZE)
-            case _At.CLOSING:
-                pass
+        at = self._at
+        if at == HEAD:
+            if self._pending:
+                data, self._pending = self._pending + self._buffer[:nbytes], b""
+                self._advance(data, len(data))
+            else:
+                self._received_at = self._context.now()
+                self.deadline = self._received_at + self._context.limits.head_seconds
+                self._advance(self._context.array, nbytes)
+        elif at == CALL and not self._body.done:
+            self._take_body(self._buffer[:nbytes])
+        elif at == DRAIN:
+            self._drain(self._buffer[:nbytes])
+        elif at != CLOSING:
+            self._pending += self._buffer[:nbytes]
+            self.throttle(reading=len(self._pending) < BUFFER_SIZE)
 
     def eof_received(self) -> bool:
         # A client that closes and one that only stops sending look alike; nginx and Envoy, too, take both
@@ -94,145 +99,216 @@ class Downstream(asyncio.BufferedProtocol):
         return False
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        self._transport = None
+        self._transport = self._wire = None
         self._context.connections.discard(self)
-        self._at = _At.CLOSING
+        self._at = CLOSING
         if self._task is not None:
             self._task.cancel()
-        self._drop_exchange()
+        self._exchange.cancel()
 
     def pause_writing(self) -> None:
         self._write_paused = True
-        if self._exchange is not None and self._exchange.upstream is not None:
+        if self._at == HEAD:
+            self.throttle(reading=False)
+        if self._exchange.upstream is not None:
             self._exchange.upstream.pause()
 
     def resume_writing(self) -> None:
         self._write_paused = False
-        if self._exchange is not None and self._exchange.upstream is not None:
+        if self._exchange.upstream is not None:
             self._exchange.upstream.resume()
-        elif self._at is _At.HEAD:
-            self._advance()
+        elif self._at == HEAD:
+            self.throttle(reading=True)
+            self._advance_pending()
 
     # ------------------------------------------------------------ deciding
 
-    def _advance(self) -> None:
-        """Take requests off what has come, as far as they can be finished at once."""
-        while self._at is _At.HEAD and not self._write_paused:
-            end = self._pending.find(END_OF_HEAD, max(0, self._scanned - 3))
-            if max(end, len(self._pending)) > self._context.limits.head_bytes and not (
-                0 <= end <= self._context.limits.head_bytes
-            ):
+    def _advance_pending(self) -> None:
+        """Go on with what has come while a call was under way."""
+        while self._pending and self._at == HEAD and not self._write_paused:
+            data, self._pending = self._pending, b""
+            before = len(data)
+            self._advance(data, before)
+            if len(self._pending) == before:
+                return
+
+    def _advance(self, source: bytes | bytearray, size: int) -> None:
+        """Take requests off the first `size` bytes, as far as they can be finished at once.
+
+        `source` may be the buffer that all connections share: what is not used up is copied at the end.
+        """
+        view = memoryview(source)
+        position = 0
+        while position < size and self._at == HEAD and not self._write_paused and not self._pending:
+            end = source.find(END_OF_HEAD, position + max(0, self._scanned - 3), size)
+            length = (size if end < 0 else end) - position
+            if length > self._context.limits.head_bytes:
                 self._refuse(Refusal(Reason.HEAD_TOO_LARGE))
                 return
             if end < 0:
-                self._scanned = len(self._pending)
+                self._scanned = length
+                break
+            self._scanned = 0
+            head = self._read(bytes(view[position : end + 4]))
+            if head is None:
                 return
-            raw, self._pending, self._scanned = self._pending[: end + 4], self._pending[end + 4 :], 0
-            self._received_at = self._context.now()
-            head = parse_request(raw)
-            if isinstance(head, Refusal):
-                self._refuse(head)
-            else:
-                self._ask(head)
+            position = self._ask(head, view, end + 4, size)
+        if position < size and self._at != CLOSING:
+            self._pending += view[position:size]
 
-    def _ask(self, head: RequestHead) -> None:
-        limits = self._context.limits
-        self._head = head
-        self._body = BodyReader(head.length, limits.body_bytes)
-        if len(self._context.connections) > limits.connections:
+    def _read(self, raw: bytes) -> RequestHead | None:
+        """A head equal to the last one is the last one: parsing is a pure function of the bytes."""
+        self._received_at = self._context.now()
+        if raw == self._last_raw:
+            self._head = self._last_head
+            return self._last_head
+        head = parse_request(raw)
+        if isinstance(head, Refusal):
+            self._head = None
+            self._body = NO_BODY
+            self._refuse(head)
+            return None
+        self._head = self._last_head = head
+        self._last_raw = raw
+        return head
+
+    def _ask(self, head: RequestHead, view: memoryview, position: int, size: int) -> int:
+        """Decide on one request whose body begins at `position`; gives where the unused bytes begin."""
+        context, length = self._context, head.length
+        limits = context.limits
+        if self._over_limit:
+            self._body = BodyReader(length, limits.body_bytes)
             self._refuse(Refusal(Reason.OVERLOADED))
-        elif isinstance(head.length, int) and head.length > limits.body_bytes:
+            return size
+        if isinstance(length, int) and length > limits.body_bytes:
+            self._body = BodyReader(length, limits.body_bytes)
             self._refuse(Refusal(Reason.BODY_TOO_LARGE, f"The limit is {limits.body_bytes} bytes."))
+            return size
+
+        outcome = context.enforcer.admit(head, self._memo)
+        if isinstance(length, int) and length <= size - position:
+            # The usual case: the whole body has come with the head.
+            self._body = NO_BODY
+            body: Bytes = view[position : position + length]
+            if isinstance(outcome, Denied):
+                self._deny(outcome)
+                return position + length
+            if isinstance(outcome, Permit) and (upstream := context.pool.take()) is not None:
+                self._exchange.begin(outcome, head, self._received_at)
+                self._begin(upstream, body)
+                return position + length
+        self._body = BodyReader(length, limits.body_bytes)
+        self._pending = bytes(view[position:size])
+        self._obey(head, outcome)
+        return size
+
+    def _obey(self, head: RequestHead, outcome: Permit | Denied | NeedKey) -> None:
+        """Do what was decided; what has come of the body is in `_pending`."""
+        context = self._context
+        if isinstance(outcome, Denied):
+            self._deny(outcome)
+        elif isinstance(outcome, NeedKey):
+            self._wait_for(self._ask_again(head, outcome))
         else:
-            outcome = self._context.enforcer.admit(head)
-            if isinstance(outcome, NeedKey):
-                self._at = _At.DECIDING
-                self.deadline = NEVER
-                self._task = self._context.spawn(self._ask_again(head, outcome))
+            self._exchange.begin(outcome, head, self._received_at)
+            upstream = context.pool.take()
+            if upstream is None:
+                self._wait_for(self._connect())
             else:
-                self._obey(outcome)
+                self._begin_with_pending(upstream)
+
+    def _wait_for(self, work: Coroutine[Any, Any, None]) -> None:
+        self._at = DECIDING
+        self.deadline = NEVER
+        self._task = self._context.spawn(work)
 
     async def _ask_again(self, head: RequestHead, need: NeedKey) -> None:
         lacking = await self._context.enforcer.supply(need)
         self._task = None
-        outcome = self._context.enforcer.admit(head, lacking=lacking)
-        assert not isinstance(outcome, NeedKey)  # noqa: S101
-        self._obey(outcome)
-        self._advance()
+        self._obey(head, self._context.enforcer.admit(head, self._memo, lacking=lacking))
+        self._advance_pending()
 
-    def _obey(self, outcome: Permit | Denied) -> None:
-        if isinstance(outcome, Denied):
-            self._deny(outcome)
-            return
-        assert self._head is not None  # noqa: S101
-        context = self._context
-        self._exchange = Exchange(self, context.enforcer, outcome, self._head, context.now, self._received_at)
-        upstream = context.pool.take()
-        if upstream is not None:
-            self._begin(upstream)
-        else:
-            self._at = _At.DECIDING
-            self.deadline = NEVER
-            self._task = context.spawn(self._connect(self._exchange))
-
-    async def _connect(self, exchange: Exchange) -> None:
+    async def _connect(self) -> None:
         try:
             upstream = await self._context.pool.connect()
         except UpstreamUnreachable as error:
             self._task = None
-            exchange.on_error(error)
+            self._exchange.on_error(error)
             return
         self._task = None
-        self._begin(upstream)
+        self._begin_with_pending(upstream)
 
-    def _begin(self, upstream: Upstream) -> None:
-        assert self._exchange is not None  # noqa: S101
-        self._at = _At.CALL
-        self._exchange.start(upstream, self._context.host, last=self._body.done)
-        self._expect_within(self._context.limits.response_seconds)
-        if not self._body.done:
-            self.throttle(reading=True)
-            data, self._pending = self._pending, b""
-            if data:
-                self._take_body(data)
+    def _begin_with_pending(self, upstream: Upstream) -> None:
+        data, self._pending = self._pending, b""
+        if self._body.done:
+            self._pending = data
+            self._begin(upstream, b"")
+            return
+        payload = self._feed(memoryview(data))
+        if payload is None:
+            upstream.abandon()
+        else:
+            self._begin(upstream, payload)
+
+    def _begin(self, upstream: Upstream, body: Bytes) -> None:
+        self._at = CALL
+        last = self._body.done
+        self._body_since = self._context.now()
+        self._expect_body()
+        self._exchange.start(upstream, body, last=last)
+        if not last:
+            self.throttle(reading=not self._exchange.stalled)
 
     # ------------------------------------------------------------ bodies
 
-    def _take_body(self, data: bytes) -> None:
-        body, exchange = self._body, self._exchange
+    def _take_body(self, data: memoryview) -> None:
+        payload = self._feed(data)
+        if payload is not None:
+            self._expect_body()
+            self._exchange.send(payload, last=self._body.done)
+
+    def _expect_body(self) -> None:
+        """The next piece in time, all at a rate: or a byte now and then could hold a call for ever."""
+        now, limits = self._context.now(), self._context.limits
+        if self._body.done:
+            self.deadline = now + limits.response_seconds
+        else:
+            due = self._body_since + self._body.taken / limits.body_rate if limits.body_rate else now
+            self.deadline = min(now, due) + limits.body_seconds
+
+    def _feed(self, data: memoryview) -> Bytes | None:
+        """The payload in `data`; None when it is spoilt, and the call with it."""
         try:
-            payload = body.feed(data)
+            payload = self._body.feed(data)
         except ChunkError:
             self._spoil(Refusal(Reason.REQUEST_MALFORMED, "The chunked body is malformed."))
-            return
+            return None
         except BodyTooLarge:
             self._spoil(Refusal(Reason.BODY_TOO_LARGE))
-            return
-        limits = self._context.limits
-        self._expect_within(limits.response_seconds if body.done else limits.body_seconds)
-        self._pending = body.rest
-        if exchange is not None and exchange.upstream is not None:
-            exchange.send(payload, last=body.done)
+            return None
+        self._pending = self._body.rest
+        return payload
 
     def _spoil(self, refusal: Refusal) -> None:
         """The body being forwarded cannot be finished: cancel the call, and say so if still possible."""
-        begun = self._exchange is not None and self._exchange.begun
-        self._drop_exchange()
+        begun = self._exchange.open and self._exchange.begun
+        self._exchange.cancel()
         if begun:
-            self._abort()
+            self.abort()
         else:
             self._refuse(refusal)
 
-    def _drain(self, data: bytes) -> None:
+    def _drain(self, data: memoryview) -> None:
         try:
             self._body.feed(data)
         except (ChunkError, BodyTooLarge):
-            self._abort()
+            self.abort()
             return
-        self._expect_within(self._context.limits.body_seconds)
+        self._expect_body()
         if self._body.done:
             self._pending = self._body.rest
             self._next()
+            self._advance_pending()
 
     # ------------------------------------------------------------ answering
 
@@ -241,57 +317,56 @@ class Downstream(asyncio.BufferedProtocol):
         self._deny(self._context.enforcer.reject(refusal), fatal=True)
 
     def _deny(self, denied: Denied, *, fatal: bool = False) -> None:
-        head = self._head
         # Whoever expects 100-continue may or may not send the body after this; only closing is unambiguous.
-        keep_alive = not fatal and self.may_keep_alive(finished=False)
-        self.write(answer_bytes(denied.answer, head, denied.decision_id, keep_alive=keep_alive))
+        keep_alive = not fatal and self._may_keep_alive(finished=False)
+        self.write(
+            self._rendered.bytes_of(denied.answer, self._head, denied.decision_id, keep_alive=keep_alive)
+        )
         metrics = self._context.enforcer.metrics
         metrics.requests[denied.verdict.decision].observe(self._context.now() - self._received_at)
-        self._settle(keep_alive=keep_alive)
-
-    def _settle(self, *, keep_alive: bool) -> None:
         if not keep_alive:
             self._linger()
         elif self._body.done:
             self._next()
         else:
-            self._at = _At.DRAIN
+            self._at = DRAIN
+            self._body_since = self._context.now()
             self.throttle(reading=True)
-            self._expect_within(self._context.limits.body_seconds)
             data, self._pending = self._pending, b""
-            self._drain(data)
+            self._drain(memoryview(data))
 
     def _next(self) -> None:
-        self._at = _At.HEAD
-        self._head = None
-        self.throttle(reading=True)
+        self._at = HEAD
+        if self._context.draining:
+            self.close_if_idle()
+        self.throttle(reading=not self._write_paused)
         limits = self._context.limits
-        self._expect_within(limits.head_seconds if self._pending else limits.idle_seconds)
+        self.deadline = self._context.now() + (limits.head_seconds if self._pending else limits.idle_seconds)
 
     def _linger(self) -> None:
         """Close, but not with a reset: what the client is still sending would destroy the answer."""
-        self._at = _At.CLOSING
+        self._at = CLOSING
         self._pending = b""
-        transport = self._transport
-        if transport is None:
+        wire = self._wire
+        if wire is None:
             return
-        if self._context.draining and self._body.done:
-            transport.close()
-        elif transport.can_write_eof():
-            transport.write_eof()
-            self.throttle(reading=True)
-            self._expect_within(self._context.limits.linger_seconds)
-        else:
-            transport.close()
+        if (self._context.draining and self._body.done) or not wire.end():
+            wire.close()
+            return
+        self.throttle(reading=True)
+        self.deadline = self._context.now() + self._context.limits.linger_seconds
 
     # ------------------------------------------------------------ what an exchange calls
 
-    def write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
-            self._expect_within(self._context.limits.response_seconds)
+    def write(self, *parts: Bytes) -> None:
+        if self._wire is not None:
+            self._wire.send(*parts)
+            self.deadline = self._context.now() + self._context.limits.body_seconds
 
-    def may_keep_alive(self, *, finished: bool = True) -> bool:
+    def may_keep_alive(self) -> bool:
+        return self._may_keep_alive(finished=True)
+
+    def _may_keep_alive(self, *, finished: bool) -> bool:
         head = self._head
         return (
             head is not None
@@ -306,65 +381,57 @@ class Downstream(asyncio.BufferedProtocol):
             return
         self._reading = reading
         if reading:
+            # Time in which we did not read is not the client's.
+            self._body_since = self._context.now() - self._body.taken / (self._context.limits.body_rate or 1)
             transport.resume_reading()
         else:
             transport.pause_reading()
 
     def call_ended(self, *, keep_alive: bool) -> None:
-        self._exchange = None
         if keep_alive:
             self._next()
-            self._advance()
+            self._advance_pending()
         else:
             self._linger()
 
     def call_failed(self, denied: Denied | None) -> None:
-        self._exchange = None
-        if denied is None:
-            self._reset()
-        else:
+        if denied is not None:
             self._deny(denied)
-            self._advance()
+            self._advance_pending()
+        else:
+            self._cut()
 
     # ------------------------------------------------------------ time and the end
-
-    def _expect_within(self, seconds: float) -> None:
-        self.deadline = self._context.now() + seconds
 
     def expired(self) -> None:
         """The deadline has passed: end what is going on, in the way that tells the client most."""
         self.deadline = NEVER
-        if self._at is _At.HEAD and self._pending:
+        if self._at == HEAD and self._pending:
+            self._head = None
             self._refuse(Refusal(Reason.REQUEST_TIMEOUT))
-        elif self._at is _At.CALL and self._exchange is not None and not self._exchange.begun:
+        elif self._at == CALL and self._exchange.open and not self._exchange.begun:
             if self._body.done or self._exchange.stalled:
                 self._exchange.time_out()
             else:
                 self._spoil(Refusal(Reason.REQUEST_TIMEOUT))
+        elif self._at == HEAD:
+            self.close_if_idle()
         else:
-            self._abort()
+            self._cut()
 
     def close_if_idle(self) -> None:
         """Draining: a connection between two requests has nothing to lose."""
-        if self._at is _At.HEAD and not self._pending and self._transport is not None:
-            self._transport.close()
+        if self._at == HEAD and not self._pending and self._wire is not None:
+            self._wire.close()
 
-    def _drop_exchange(self) -> None:
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.cancel()
-
-    def _abort(self) -> None:
-        self._at = _At.CLOSING
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _reset(self) -> None:
-        """Cut with a reset: after a mere end, HTTP/1.0 would take half an answer for a whole one."""
-        if self._transport is not None and (sock := self._transport.get_extra_info("socket")) is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
-        self._abort()
+    def _cut(self) -> None:
+        """End what the client must not take for complete."""
+        self._at = CLOSING
+        if self._wire is not None:
+            self._wire.reset()
 
     def abort(self) -> None:
-        """Cut the connection (the drain time is over)."""
-        self._abort()
+        """End without a word."""
+        self._at = CLOSING
+        if self._wire is not None:
+            self._wire.abort()

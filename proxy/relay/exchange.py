@@ -1,17 +1,18 @@
-"""One permitted call on its way: the request's body up, the answer down."""
+"""One permitted call on its way: the request's body up, the answer down. One object for each connection."""
 
-from collections.abc import Callable
 from typing import Protocol
 
-from proxy.enforcer import Denied, Enforcer
+from proxy.enforcer import Denied
 from proxy.errors import UpstreamError, UpstreamTimeout
 from proxy.messages import Chunked, RequestHead
 from proxy.policy.model import Permit
 from proxy.policy.reasons import Decision
 from proxy.relay.chunks import LAST_CHUNK, frame
+from proxy.relay.context import Context
 from proxy.relay.framing import ResponseHead
-from proxy.relay.headers import downstream_head, upstream_head
+from proxy.relay.headers import downstream_head, ids_and_end, upstream_head
 from proxy.relay.upstream import Upstream
+from proxy.relay.wire import Bytes
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -19,7 +20,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Client(Protocol):
     """What an exchange may do to the client's connection."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, *parts: Bytes) -> None:
         """Send bytes of the answer."""
 
     def may_keep_alive(self) -> bool:
@@ -36,81 +37,83 @@ class Client(Protocol):
 
 
 class Exchange:
-    """Implements `proxy.relay.upstream.Receiver`."""
+    """Implements `proxy.relay.upstream.Receiver`. `open` from the permit to the end of the answer."""
 
     __slots__ = (
-        "_chunked", "_client", "_continued", "_enforcer", "_keep_alive", "_now", "_sent_at", "begun", "head", "permit",
-        "received_at", "stalled", "upstream",
+        "_chunked_down", "_client", "_context", "_continued", "_down", "_keep_alive", "_permit",
+        "_received_at", "_response", "_sent_at", "_up", "begun", "head", "open", "stalled", "upstream",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        client: Client,
-        enforcer: Enforcer,
-        permit: Permit,
-        head: RequestHead,
-        now: Callable[[], float],
-        received_at: float,
-    ) -> None:
+    def __init__(self, client: Client, context: Context) -> None:
         self._client = client
-        self._enforcer = enforcer
-        self._now = now
+        self._context = context
+        self._up: tuple[RequestHead | None, bytes] = (None, b"")
+        self._response: tuple[ResponseHead | None, RequestHead | None, bool] = (None, None, False)
+        self._down: tuple[bytes, bool] = (b"", False)
+        self._chunked_down = False
         self._keep_alive = False
-        self._chunked = False
-        self._continued = False
-        self._sent_at = 0.0
-        self.head = head
-        self.permit = permit
-        self.received_at = received_at
         self.upstream: Upstream | None = None
+        self.open = False
+
+    def begin(self, permit: Permit, head: RequestHead, received_at: float) -> None:
+        """A new call; nothing of the last one is left."""
+        self._permit = permit
+        self._received_at = received_at
+        self._continued = False
+        self.head = head
         self.begun = False
         self.stalled = False
-        enforcer.metrics.in_flight += 1
-
-    @property
-    def chunked_up(self) -> bool:
-        return isinstance(self.head.length, Chunked)
+        self.open = True
+        self._context.enforcer.metrics.in_flight += 1
 
     # ------------------------------------------------------------ up
 
-    def start(self, upstream: Upstream, host: bytes, *, last: bool) -> None:
-        """Send the head on a connection that is this call's alone."""
+    def start(self, upstream: Upstream, body: Bytes, *, last: bool) -> None:
+        """Send the head, and what there is of the body, on a connection that is this call's alone."""
+        context, head, permit = self._context, self.head, self._permit
         self.upstream = upstream
-        forwards = self._enforcer.rules.backend.forwards
-        upstream.forward(
-            self.permit,
-            self,
-            self.head.method,
-            upstream_head(self.head, forwards, host, self.permit.decision_id),
-            last=last,
-        )
-        self._sent_at = self._now()
-        self._enforcer.metrics.overhead.observe(self._sent_at - self.received_at)
+        if self._up[0] is not head:
+            self._up = (head, upstream_head(head, context.enforcer.rules.backend.forwards, context.host))
+        lines = b"%b%b\r\n\r\n" % (self._up[1], permit.decision_id)
+        if isinstance(head.length, Chunked):
+            body = frame(body, last=last)
+        now = context.now()
+        self._sent_at = now
+        context.enforcer.metrics.overhead.observe(now - self._received_at)
+        upstream.forward(permit, self, head.method, lines, body, last=last)
 
-    def send(self, payload: bytes, *, last: bool) -> None:
+    def send(self, payload: Bytes, *, last: bool) -> None:
         """Pass a piece of the request's body on."""
-        assert self.upstream is not None  # noqa: S101
-        if self.chunked_up:
-            payload = frame(payload) + (LAST_CHUNK if last else b"")
-        self.upstream.send(payload, last=last)
+        if self.upstream is None:
+            return
+        if isinstance(self.head.length, Chunked):
+            payload = frame(payload, last=last)
+        if payload:
+            self.upstream.send(payload, last=last)
+        else:
+            self.upstream.send(last=last)
 
     def cancel(self) -> None:
         """The client has left, or has sent what cannot go on."""
-        upstream, self.upstream = self.upstream, None
-        if upstream is not None:
-            upstream.abandon()
-        self._finished(Decision.ALLOWED)
+        if self.open:
+            self._leave_upstream()
+            self._finished(Decision.ALLOWED)
 
     def time_out(self) -> None:
         """The upstream has had its time."""
-        if self.upstream is not None:
-            self.upstream.abandon()
+        self._leave_upstream()
         self.on_error(UpstreamTimeout("no answer in time"))
 
+    def _leave_upstream(self) -> None:
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.abandon()
+
     def _finished(self, decision: Decision) -> None:
-        metrics = self._enforcer.metrics
+        self.open = False
+        metrics = self._context.enforcer.metrics
         metrics.in_flight -= 1
-        metrics.requests[decision].observe(self._now() - self.received_at)
+        metrics.requests[decision].observe(self._context.now() - self._received_at)
 
     # ------------------------------------------------------------ down
 
@@ -119,34 +122,44 @@ class Exchange:
             self._continued = True
             self._client.write(CONTINUE)
 
-    def on_response(self, head: ResponseHead) -> None:
+    def on_response(self, head: ResponseHead, payload: Bytes) -> None:
         self.begun = True
-        self._enforcer.metrics.upstream.observe(self._now() - self._sent_at)
+        self._context.enforcer.metrics.upstream.observe(self._context.now() - self._sent_at)
         delimited = head.length is not None and not isinstance(head.length, Chunked)
-        self._keep_alive = self._client.may_keep_alive() and (delimited or self.head.version == b"1.1")
-        lines, self._chunked = downstream_head(
-            head, self.head, self.permit.decision_id, keep_alive=self._keep_alive
-        )
-        self._client.write(lines)
+        keep_alive = self._client.may_keep_alive() and (delimited or self.head.version == b"1.1")
+        self._keep_alive = keep_alive
+        response = self._response
+        if response[0] is not head or response[1] is not self.head or response[2] is not keep_alive:
+            self._response = (head, self.head, keep_alive)
+            self._down = downstream_head(head, self.head, keep_alive=keep_alive)
+        lines, self._chunked_down = self._down
+        lines += ids_and_end(self._permit.decision_id)
+        if not payload:
+            self._client.write(lines)
+        elif self._chunked_down:
+            self._client.write(lines, frame(payload))
+        else:
+            self._client.write(lines, payload)
 
-    def on_payload(self, data: bytes) -> None:
-        self._client.write(frame(data) if self._chunked else data)
+    def on_payload(self, payload: Bytes) -> None:
+        self._client.write(frame(payload) if self._chunked_down else payload)
 
     def on_complete(self) -> None:
         self.upstream = None
-        if self._chunked:
+        if self._chunked_down:
             self._client.write(LAST_CHUNK)
         self._finished(Decision.ALLOWED)
         self._client.call_ended(keep_alive=self._keep_alive)
 
     def on_error(self, error: UpstreamError) -> None:
         self.upstream = None
-        denied = self._enforcer.failed(self.permit, error)
+        denied = self._context.enforcer.failed(self._permit, error)
         if self.begun:
             self._finished(Decision.FAILED)
             self._client.call_failed(None)
         else:
-            self._enforcer.metrics.in_flight -= 1
+            self.open = False
+            self._context.enforcer.metrics.in_flight -= 1
             self._client.call_failed(denied)
 
     def on_writable(self, *, writable: bool) -> None:

@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from proxy.messages import CHUNKED, Answer, RequestHead
 from proxy.relay.framing import ResponseHead, connection_options
+from proxy.rescue import PLACEHOLDER
 
 HOP_BY_HOP = frozenset(
     {
@@ -30,8 +31,8 @@ def status_line(status: int) -> bytes:
     return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
-def upstream_head(head: RequestHead, forwards: frozenset[bytes], host: bytes, request_id: bytes) -> bytes:
-    """The head that goes to the face API, on exactly the target that was judged."""
+def upstream_head(head: RequestHead, forwards: frozenset[bytes], host: bytes) -> bytes:
+    """The head that goes to the face API, on exactly the target that was judged, up to its id."""
     lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, head.target, host)]
     lines += [b"%b: %b\r\n" % field for field in head.headers if field[0] in forwards]
     if head.length is CHUNKED:
@@ -40,14 +41,12 @@ def upstream_head(head: RequestHead, forwards: frozenset[bytes], host: bytes, re
         lines.append(b"Content-Length: %d\r\n" % head.length)
     if head.expects_continue:
         lines.append(b"Expect: 100-continue\r\n")
-    lines.append(b"X-Request-Id: %b\r\n\r\n" % request_id)
+    lines.append(b"X-Request-Id: ")
     return b"".join(lines)
 
 
-def downstream_head(
-    response: ResponseHead, request: RequestHead, decision_id: bytes, *, keep_alive: bool
-) -> tuple[bytes, bool]:
-    """The head that goes to the client, and whether its body is chunked by us."""
+def downstream_head(response: ResponseHead, request: RequestHead, *, keep_alive: bool) -> tuple[bytes, bool]:
+    """The head that goes to the client, up to the ids, and whether its body is chunked by us."""
     options = connection_options([v for n, v in response.headers if n == b"connection"])
     lines = [status_line(response.status)]
     for name, value in response.headers:
@@ -60,26 +59,44 @@ def downstream_head(
     chunked = response.length in (None, CHUNKED) and request.version == b"1.1"
     if chunked:
         lines.append(b"Transfer-Encoding: chunked\r\n")
-    lines.append(_ids(decision_id) + _connection(request.version, keep_alive=keep_alive) + b"\r\n")
+    lines.append(_connection(request.version, keep_alive=keep_alive))
     return b"".join(lines), chunked
 
 
-def answer_bytes(
-    answer: Answer, request: RequestHead | None, decision_id: bytes, *, keep_alive: bool
-) -> bytes:
-    """A whole answer of ours; without its body for HEAD."""
+def ids_and_end(decision_id: bytes) -> bytes:
+    """The last two lines of every head that goes down."""
+    return b"X-Request-Id: %b\r\nX-Decision-Id: %b\r\n\r\n" % (decision_id, decision_id)
+
+
+def answer_bytes(answer: Answer, request: RequestHead | None, *, keep_alive: bool) -> bytes:
+    """A whole answer of ours; without its body for HEAD. The id in it is still the placeholder."""
     lines = [status_line(answer.status)]
     lines += [b"%b: %b\r\n" % field for field in answer.headers]
     lines.append(b"Content-Length: %d\r\n" % len(answer.body))
     version = request.version if request is not None else b"1.1"
-    lines.append(_ids(decision_id) + _connection(version, keep_alive=keep_alive) + b"\r\n")
+    lines.append(_connection(version, keep_alive=keep_alive) + ids_and_end(PLACEHOLDER.encode()))
     if request is None or request.method != b"HEAD":
         lines.append(answer.body)
     return b"".join(lines)
 
 
-def _ids(decision_id: bytes) -> bytes:
-    return b"X-Request-Id: %b\r\nX-Decision-Id: %b\r\n" % (decision_id, decision_id)
+class Rendered:
+    """The last answer of ours on one connection as bytes: given again, only its id changes."""
+
+    __slots__ = ("_bytes", "_of")
+
+    def __init__(self) -> None:
+        self._of: tuple[Answer | None, RequestHead | None, bool] = (None, None, False)
+        self._bytes = b""
+
+    def bytes_of(
+        self, answer: Answer, request: RequestHead | None, decision_id: bytes, *, keep_alive: bool
+    ) -> bytes:
+        last = self._of
+        if last[0] is not answer or last[1] is not request or last[2] is not keep_alive:
+            self._bytes = answer_bytes(answer, request, keep_alive=keep_alive)
+            self._of = (answer, request, keep_alive)
+        return self._bytes.replace(PLACEHOLDER.encode(), decision_id)
 
 
 def _connection(version: bytes, *, keep_alive: bool) -> bytes:

@@ -15,7 +15,9 @@ class Limits:
     idle_seconds: float = 75.0
     """Between two requests of a kept connection."""
     body_seconds: float = 30.0
-    """Between two pieces of a body, either way."""
+    """Between two pieces of a body, either way; and the grace before `body_rate` counts."""
+    body_rate: float = 240.0
+    """Bytes per second that a request's body must come in on average (Kestrel's default)."""
     response_seconds: float = 60.0
     """From the whole request sent to the head of the answer."""
     linger_seconds: float = 5.0

@@ -1,36 +1,39 @@
-"""One connection to the face API, and the pool that keeps idle ones.
+"""One connection to the face API, carrying one call at a time.
 
 An idle connection that receives anything, even an end of file, is closed: bytes that nobody asked for never
 reach a caller. A call is sent once; whether to try again is the client's business.
 """
 
 import asyncio
-import ssl
-from collections.abc import Callable
-from enum import Enum, auto
 from typing import Protocol, cast
 
-from proxy.errors import UpstreamBroken, UpstreamError, UpstreamUnreachable
+from proxy.errors import UpstreamBroken, UpstreamError
 from proxy.messages import Chunked
 from proxy.policy.model import Permit
 from proxy.relay.chunks import ChunkError, ChunkReader
 from proxy.relay.framing import END_OF_HEAD, ResponseHead, parse_response
+from proxy.relay.wire import Bytes, Wire
 
 MAX_HEAD = 64 * 1024
 MAX_INTERIM = 20
-BUFFER_SIZE = 128 * 1024
+
+IDLE, HEAD, BODY, CLOSED = range(4)
+_NAMES = ("idle", "head", "body", "closed")
 
 
 class Receiver(Protocol):
-    """Whoever waits for an answer. Called from the event loop, never after `on_complete` or `on_error`."""
+    """Whoever waits for an answer. Called from the event loop, never after `on_complete` or `on_error`.
+
+    Payloads are lent: their memory is used again after the call.
+    """
 
     def on_continue(self) -> None:
         """The upstream wants the body (100)."""
 
-    def on_response(self, head: ResponseHead) -> None:
-        """The head of the final answer."""
+    def on_response(self, head: ResponseHead, payload: Bytes) -> None:
+        """The head of the final answer, and as much of its body as came with it."""
 
-    def on_payload(self, data: bytes) -> None:
+    def on_payload(self, payload: Bytes) -> None:
         """A piece of the answer's body, without any framing."""
 
     def on_complete(self) -> None:
@@ -43,52 +46,69 @@ class Receiver(Protocol):
         """The upstream takes more of the body, or for now does not."""
 
 
-class _At(Enum):
-    IDLE = auto()
-    HEAD = auto()
-    BODY = auto()
-    CLOSED = auto()
+class Keeper(Protocol):
+    """Whoever keeps idle connections."""
+
+    buffer: memoryview
+
+    def give_back(self, upstream: "Upstream") -> None:
+        """The call is over and the connection can carry another."""
+
+    def forget(self, upstream: "Upstream") -> None:
+        """The connection is no more."""
 
 
 class Upstream(asyncio.BufferedProtocol):
-    """A connection that carries one call at a time."""
+    """Implements the client's side of HTTP/1.1 for one connection."""
 
-    def __init__(self, pool: "Pool") -> None:
-        self._pool = pool
-        self._buffer = pool.buffer
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._buffer = keeper.buffer
         self._transport: asyncio.Transport | None = None
+        self._wire: Wire | None = None
         self._receiver: Receiver | None = None
-        self._at = _At.IDLE
+        self._at = IDLE
         self._method = b""
         self._pending = b""
         self._interim = 0
         self._body: int | ChunkReader | None = None
         self._keep_alive = False
         self._sent_all = False
+        self._last_raw = b""
+        self._last_head: ResponseHead | None = None
         self.idle_since = 0.0
 
     def __repr__(self) -> str:
-        return f"<Upstream {self._at.name.lower()}>"
+        return f"<Upstream {_NAMES[self._at]}>"
+
+    def usable(self) -> bool:
+        """Idle, open, and nothing has come in: neither bytes that nobody asked for nor the end."""
+        return self._at == IDLE and self._wire is not None and self._wire.quiet()
 
     # ------------------------------------------------------------ what the caller's side does
 
-    def forward(self, permit: Permit, receiver: Receiver, method: bytes, head: bytes, *, last: bool) -> None:
-        """Send the head of a permitted call; `last`: nothing follows it."""
-        assert self._transport is not None, permit  # noqa: S101
+    def forward(
+        self, _permit: Permit, receiver: Receiver, method: bytes, head: bytes, body: Bytes, *, last: bool
+    ) -> None:
+        """Send a permitted call: its head and as much of its body as is there. `last`: that is all of it."""
+        assert self._wire is not None  # noqa: S101
         self._receiver = receiver
-        self._method = method
-        self._at = _At.HEAD
+        if method != self._method:
+            self._method, self._last_raw = method, b""
+        self._at = HEAD
         self._interim = 0
         self._sent_all = last
-        self._transport.write(head)
+        if body:
+            self._wire.send(head, body)
+        else:
+            self._wire.send(head)
 
-    def send(self, data: bytes, *, last: bool) -> None:
+    def send(self, *parts: Bytes, last: bool) -> None:
         """Send a piece of the body, framed already."""
-        if self._transport is None or self._at in (_At.IDLE, _At.CLOSED):
-            return
-        self._sent_all = last
-        if data:
-            self._transport.write(data)
+        if self._wire is not None and self._at in (HEAD, BODY):
+            self._sent_all = last
+            if parts:
+                self._wire.send(*parts)
 
     def abandon(self) -> None:
         """The caller has left, or the answer is of no use any more: cancel by closing."""
@@ -108,20 +128,19 @@ class Upstream(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are not asyncio's in name, only in what they do.
         self._transport = cast("asyncio.Transport", transport)
+        self._wire = Wire(self._transport)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(self._buffer[:nbytes])
         try:
-            match self._at:
-                case _At.HEAD:
-                    self._read_head(data)
-                case _At.BODY:
-                    self._read_body(data)
-                case _At.IDLE | _At.CLOSED:
-                    self._close()
+            if self._at == HEAD:
+                self._read_head(nbytes)
+            elif self._at == BODY:
+                self._read_body(self._buffer[:nbytes])
+            else:
+                self._close()
         except UpstreamError as error:
             self._fail(error)
 
@@ -129,13 +148,13 @@ class Upstream(asyncio.BufferedProtocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        if self._at is _At.BODY and self._body is None and exc is None:
+        self._transport = self._wire = None
+        if self._at == BODY and self._body is None and exc is None:
             self._complete()
-        elif self._at in (_At.HEAD, _At.BODY):
+        elif self._at in (HEAD, BODY):
             self._fail(UpstreamBroken("the connection closed before the answer was complete"))
-        self._at = _At.CLOSED
-        self._pool.forget(self)
+        self._at = CLOSED
+        self._keeper.forget(self)
 
     def pause_writing(self) -> None:
         if self._receiver is not None:
@@ -147,74 +166,78 @@ class Upstream(asyncio.BufferedProtocol):
 
     # ------------------------------------------------------------ reading the answer
 
-    def _read_head(self, data: bytes) -> None:
-        data = self._pending + data
-        self._pending = b""
-        while self._at is _At.HEAD:
-            end = data.find(END_OF_HEAD)
-            if (len(data) if end < 0 else end) > MAX_HEAD:
+    def _read_head(self, nbytes: int) -> None:
+        data = bytes(self._buffer[:nbytes])
+        if self._pending:
+            data, self._pending = self._pending + data, b""
+        start = 0
+        while self._at == HEAD:
+            end = data.find(END_OF_HEAD, start)
+            if (len(data) if end < 0 else end) - start > MAX_HEAD:
                 raise UpstreamBroken("the answer's head is too large")
             if end < 0:
-                self._pending = data
+                self._pending = data[start:]
                 return
-            head = parse_response(data[: end + 4], self._method)
-            data = data[end + 4 :]
+            head = self._parse(data[start : end + 4])
+            start = end + 4
             if head.status >= 200:
-                self._begin(head)
-            else:
-                self._interim += 1
-                if self._interim > MAX_INTERIM:
-                    raise UpstreamBroken("too many interim answers")
-                if head.status == 100 and self._receiver is not None:
-                    self._receiver.on_continue()
-        if self._at is _At.BODY and data:
-            self._read_body(data)
-        elif data:
-            self._close()
+                self._begin(head, memoryview(data)[start:])
+                return
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                raise UpstreamBroken("too many interim answers")
+            if head.status == 100 and self._receiver is not None:
+                self._receiver.on_continue()
 
-    def _begin(self, head: ResponseHead) -> None:
+    def _parse(self, raw: bytes) -> ResponseHead:
+        """A head equal to the last one is the last one: parsing is a pure function of bytes and method."""
+        if raw == self._last_raw and self._last_head is not None:
+            return self._last_head
+        head = parse_response(raw, self._method)
+        self._last_raw, self._last_head = raw, head
+        return head
+
+    def _begin(self, head: ResponseHead, data: memoryview) -> None:
         self._keep_alive = head.keep_alive
-        if isinstance(head.length, Chunked):
-            self._body = ChunkReader(extensions=True)
-        else:
-            self._body = head.length
-        self._at = _At.BODY
+        length = head.length
+        self._body = ChunkReader(extensions=True) if isinstance(length, Chunked) else length
+        self._at = BODY
+        payload, rest = self._payload(data)
         if self._receiver is not None:
-            self._receiver.on_response(head)
-        if self._body == 0:
-            self._complete()
+            self._receiver.on_response(head, payload)
+        self._end_if_complete(rest)
 
-    def _read_body(self, data: bytes) -> None:
-        body, rest = self._body, b""
-        if body is None:
-            self._deliver(data)
-            return
-        if isinstance(body, ChunkReader):
-            try:
-                pieces = body.feed(data)
-            except ChunkError as error:
-                raise UpstreamBroken(f"the answer's chunks are malformed: {error}") from None
-            payload, rest, ended = b"".join(pieces), body.rest, body.done
-        else:
-            payload, rest = data[:body], data[body:]
-            self._body = body - len(payload)
-            ended = self._body == 0
-        self._deliver(payload)
-        if ended:
-            if rest:
-                self._keep_alive = False
-            self._complete()
-
-    def _deliver(self, payload: bytes) -> None:
+    def _read_body(self, data: memoryview) -> None:
+        payload, rest = self._payload(data)
         if payload and self._receiver is not None:
             self._receiver.on_payload(payload)
+        self._end_if_complete(rest)
 
-    def _complete(self) -> None:
+    def _payload(self, data: memoryview) -> tuple[Bytes, Bytes]:
+        """The body's part of `data`, and what follows the body."""
+        body = self._body
+        if isinstance(body, int):
+            payload = data[:body]
+            self._body = body - len(payload)
+            return payload, data[len(payload) :]
+        if body is None:
+            return data, b""
+        try:
+            return b"".join(body.feed(bytes(data))), body.rest
+        except ChunkError as error:
+            raise UpstreamBroken(f"the answer's chunks are malformed: {error}") from None
+
+    def _end_if_complete(self, rest: Bytes) -> None:
+        body = self._body
+        if body == 0 or (isinstance(body, ChunkReader) and body.done):
+            self._complete(clean=not rest)
+
+    def _complete(self, *, clean: bool = True) -> None:
         receiver, self._receiver = self._receiver, None
-        reusable = self._keep_alive and self._sent_all and self._body is not None
-        self._at = _At.IDLE
+        reusable = clean and self._keep_alive and self._sent_all and self._body is not None
+        self._at = IDLE
         if reusable:
-            self._pool.give_back(self)
+            self._keeper.give_back(self)
         else:
             self._close()
         if receiver is not None:
@@ -227,83 +250,7 @@ class Upstream(asyncio.BufferedProtocol):
             receiver.on_error(error)
 
     def _close(self) -> None:
-        self._at = _At.CLOSED
-        if self._transport is not None:
-            self._transport.abort()
-        self._pool.forget(self)
-
-    @property
-    def open(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing() and self._at is _At.IDLE
-
-
-class Pool:
-    """Idle connections to the one upstream, the warmest first."""
-
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        *,
-        tls: ssl.SSLContext | None,
-        connect_seconds: float,
-        idle_seconds: float,
-        clock: Callable[[], float],
-    ) -> None:
-        self.buffer = memoryview(bytearray(BUFFER_SIZE))
-        self._host = host
-        self._port = port
-        self._tls = tls
-        self._connect_seconds = connect_seconds
-        self._idle_seconds = idle_seconds
-        self._clock = clock
-        self._idle: list[Upstream] = []
-        self._all: set[Upstream] = set()
-
-    def __repr__(self) -> str:
-        return f"<Pool {self._host}:{self._port} idle {len(self._idle)} of {len(self._all)}>"
-
-    def take(self) -> Upstream | None:
-        """An idle connection, or None: then `connect`."""
-        while self._idle:
-            upstream = self._idle.pop()
-            if upstream.open and self._clock() - upstream.idle_since < self._idle_seconds:
-                return upstream
-            upstream.abandon()
-        return None
-
-    async def connect(self) -> Upstream:
-        """A new connection.
-
-        Raises `UpstreamUnreachable`.
-        """
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self._connect_seconds):
-                _, upstream = await loop.create_connection(
-                    lambda: Upstream(self), self._host, self._port, ssl=self._tls
-                )
-        except (OSError, TimeoutError) as error:
-            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise UpstreamUnreachable(f"{self._host}:{self._port}: {why}") from None
-        self._all.add(upstream)
-        return upstream
-
-    def give_back(self, upstream: Upstream) -> None:
-        upstream.idle_since = self._clock()
-        self._idle.append(upstream)
-
-    def forget(self, upstream: Upstream) -> None:
-        self._all.discard(upstream)
-        if upstream in self._idle:
-            self._idle.remove(upstream)
-
-    def sweep(self) -> None:
-        """Close what has been idle too long."""
-        now = self._clock()
-        for upstream in [u for u in self._idle if now - u.idle_since >= self._idle_seconds]:
-            upstream.abandon()
-
-    def close(self) -> None:
-        for upstream in [*self._all]:
-            upstream.abandon()
+        self._at = CLOSED
+        if self._wire is not None:
+            self._wire.abort()
+        self._keeper.forget(self)

@@ -137,6 +137,9 @@ class Settings:
     )
     head_seconds: float = _set("limits", "10", c.number(0.1, 3600), "For a request head to arrive.")
     body_seconds: float = _set("limits", "30", c.number(0.1, 3600), "Between two pieces of a body.")
+    min_body_rate: float = _set(
+        "limits", "240", c.number(0, 1e9), "Bytes per second that a request's body must come in at least."
+    )
     idle_seconds: float = _set("limits", "75", c.number(0.1, 3600), "Between two requests on one connection.")
     connect_seconds: float = _set("limits", "5", c.number(0.1, 3600), "For a connection to the face API.")
     response_seconds: float = _set("limits", "60", c.number(0.1, 3600), "For the face API's answer to begin.")

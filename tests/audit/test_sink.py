@@ -80,10 +80,29 @@ def test_a_full_disk_refuses_and_recovers_by_itself(sink: Sink, path: Path) -> N
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
+    assert sink.writable() is not None
     sink.write(b"fourth\n")
 
     assert path.read_bytes() == b"first\nseco\nfourth\n"
     assert (sink.records, sink.failures) == (2, 2)
+    assert sink.writable() is None
+
+
+def test_a_probe_finds_out_that_the_disk_takes_bytes_again(sink: Sink, path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4, hard))
+    try:
+        with pytest.raises(AuditUnwritable, match="only 4 of 7 bytes"):
+            sink.write(b"second\n")
+        sink.probe()
+        assert sink.writable() is not None
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    sink.probe()
+    sink.write(b"third\n")
+
+    assert sink.writable() is None
+    assert path.read_bytes() == b"seco\nthird\n"
 
 
 def test_dev_full_is_a_full_disk() -> None:

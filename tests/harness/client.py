@@ -65,6 +65,8 @@ class RawClient:
 
     async def send(self, data: bytes) -> None:
         """Write; a connection that the proxy has closed already is no error here."""
+        if self._writer.is_closing():
+            return
         with contextlib.suppress(OSError):
             self._writer.write(data)
             await self._writer.drain()

@@ -137,41 +137,49 @@ async def running_proxy(
     clock = FixedClock.at(at)
     mint = mint or TokenMint(clock=clock)
     mint.clock = clock
-    if backend == "generic" and "[[route]]" not in policy:
-        policy += ROUTES
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moratorium-")))
         upstream = upstream or RecordingUpstream()
         if not upstream.port:
             await stack.enter_async_context(upstream)
-        key_file, policy_file, audit_file = (
-            folder / "keys.json",
-            folder / "policy.toml",
-            folder / "audit.jsonl",
-        )
-        key_file.write_text(json.dumps(mint.jwks()), "utf-8")
-        policy_file.write_text(policy, "utf-8")
-        environ = {
-            "UPSTREAM": f"http://127.0.0.1:{upstream.port}",
-            "BACKEND": backend,
-            "LISTEN": "127.0.0.1:0",
-            "METRICS_LISTEN": "127.0.0.1:0",
-            "JWT_ISSUER": mint.issuer,
-            "JWT_AUDIENCE": mint.audience,
-            "JWT_KEY_FILE": str(key_file),
-            "POLICY_FILE": str(policy_file),
-            "AUDIT_FILE": str(audit_file),
-            "DRAIN_SECONDS": "0",
-        } | {name.upper(): value for name, value in overrides.items()}
-        application = _application({f"MORATORIUM_{name}": value for name, value in environ.items()}, clock)
+        environ = write_settings(folder, upstream.port, mint, backend, policy, **overrides)
+        application = _application(environ, clock)
         faults = _watch_faults(stack)
         await application.start()
         stack.push_async_callback(application.stop)
         _give_signals_back()
         ports = application.relay.port, _metrics_port(application)
-        proxy = Proxy(application, upstream, mint, clock, audit_file, policy_file, *ports, faults)
-        yield proxy
+        files = folder / "audit.jsonl", folder / "policy.toml"
+        yield Proxy(application, upstream, mint, clock, *files, *ports, faults)
     assert not faults, faults
+
+
+def write_settings(
+    folder: Path,
+    upstream_port: int,
+    mint: TokenMint,
+    backend: str = "generic",
+    policy: str = MORATORIUM,
+    **overrides: str,
+) -> dict[str, str]:
+    """Write what settings name into the folder; the variables to start a proxy with, here or as a process."""
+    if backend == "generic" and "[[route]]" not in policy:
+        policy += ROUTES
+    (folder / "keys.json").write_text(json.dumps(mint.jwks()), "utf-8")
+    (folder / "policy.toml").write_text(policy, "utf-8")
+    environ = {
+        "UPSTREAM": f"http://127.0.0.1:{upstream_port}",
+        "BACKEND": backend,
+        "LISTEN": "127.0.0.1:0",
+        "METRICS_LISTEN": "127.0.0.1:0",
+        "JWT_ISSUER": mint.issuer,
+        "JWT_AUDIENCE": mint.audience,
+        "JWT_KEY_FILE": str(folder / "keys.json"),
+        "POLICY_FILE": str(folder / "policy.toml"),
+        "AUDIT_FILE": str(folder / "audit.jsonl"),
+        "DRAIN_SECONDS": "0",
+    } | {name.upper(): value for name, value in overrides.items()}
+    return {f"MORATORIUM_{name}": value for name, value in environ.items()}
 
 
 def _application(environ: dict[str, str], clock: FixedClock) -> Application:

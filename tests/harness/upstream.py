@@ -109,7 +109,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self.owner.connections.append(self)
         if not self.owner.reads:
-            self._transport.pause_reading()
+            # uvloop begins to read after this callback, whatever is said in it.
+            asyncio.get_running_loop().call_soon(self._transport.pause_reading)
         if self.owner.greeting:
             self._transport.write(self.owner.greeting)
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-PATIENCE = 8.0
+PATIENCE = 5.0
 """Seconds after which a test that waits has failed. Nothing that works takes nearly as long."""
 
 
