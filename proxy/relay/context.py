@@ -13,10 +13,8 @@ from proxy.relay.pool import BUFFER_SIZE, Pool
 class Connection(Protocol):
     """A client connection as the server sees it."""
 
-    deadline: float
-
-    def expired(self) -> None:
-        """Its deadline has passed."""
+    def sweep(self, now: float) -> None:
+        """Now and then: end what has passed its deadline, or whose client has left unseen."""
 
     def close_if_idle(self) -> None:
         """Close unless a call is under way."""

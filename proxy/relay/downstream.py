@@ -17,15 +17,14 @@ from proxy.policy.model import Permit, Refusal
 from proxy.policy.reasons import Reason
 from proxy.relay.body import NO_BODY, BodyReader, BodyTooLarge
 from proxy.relay.chunks import ChunkError
+from proxy.relay.client import NEVER, ClientSide
 from proxy.relay.context import Context
 from proxy.relay.exchange import Exchange
 from proxy.relay.framing import END_OF_HEAD, parse_request
 from proxy.relay.headers import Rendered
 from proxy.relay.pool import BUFFER_SIZE
 from proxy.relay.upstream import Upstream
-from proxy.relay.wire import Bytes, Wire
-
-NEVER = float("inf")
+from proxy.relay.wire import Bytes
 
 HEAD, DECIDING, CALL, DRAIN, CLOSING = range(5)
 _NAMES = ("head", "deciding", "call", "drain", "closing")
@@ -37,8 +36,7 @@ class Downstream(asyncio.BufferedProtocol):
     def __init__(self, context: Context) -> None:
         self._context = context
         self._buffer = context.buffer
-        self._transport: asyncio.Transport | None = None
-        self._wire: Wire | None = None
+        self._client = ClientSide(context)
         self._at = HEAD
         self._pending = b""
         self._scanned = 0
@@ -47,15 +45,11 @@ class Downstream(asyncio.BufferedProtocol):
         self._exchange = Exchange(self, context)
         self._task: asyncio.Task[None] | None = None
         self._received_at = 0.0
-        self._body_since = 0.0
         self._over_limit = False
-        self._write_paused = False
-        self._reading = True
         self._last_raw = b""
         self._last_head: RequestHead | None = None
         self._memo = Memo()
         self._rendered = Rendered()
-        self.deadline = NEVER
 
     def __repr__(self) -> str:
         return f"<Downstream {_NAMES[self._at]}>"
@@ -64,13 +58,12 @@ class Downstream(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are not asyncio's in name, only in what they do.
-        self._transport = cast("asyncio.Transport", transport)
-        self._wire = Wire(self._transport)
+        self._client.opened(cast("asyncio.Transport", transport))
         context = self._context
         context.connections.add(self)
         self._over_limit = len(context.connections) > context.limits.connections
         self._received_at = context.now()
-        self.deadline = self._received_at + context.limits.head_seconds
+        self._client.within(context.limits.head_seconds)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         return self._buffer
@@ -83,12 +76,15 @@ class Downstream(asyncio.BufferedProtocol):
                 self._advance(data, len(data))
             else:
                 self._received_at = self._context.now()
-                self.deadline = self._received_at + self._context.limits.head_seconds
+                self._client.deadline = self._received_at + self._context.limits.head_seconds
                 self._advance(self._context.array, nbytes)
+            if self._pending:
+                self._advance_pending()
         elif at == CALL and not self._body.done:
             self._take_body(self._buffer[:nbytes])
         elif at == DRAIN:
             self._drain(self._buffer[:nbytes])
+            self._advance_pending()
         elif at != CLOSING:
             self._pending += self._buffer[:nbytes]
             self.throttle(reading=len(self._pending) < BUFFER_SIZE)
@@ -99,7 +95,7 @@ class Downstream(asyncio.BufferedProtocol):
         return False
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        self._transport = self._wire = None
+        self._client.lost()
         self._context.connections.discard(self)
         self._at = CLOSING
         if self._task is not None:
@@ -107,14 +103,14 @@ class Downstream(asyncio.BufferedProtocol):
         self._exchange.cancel()
 
     def pause_writing(self) -> None:
-        self._write_paused = True
+        self._client.write_paused = True
         if self._at == HEAD:
             self.throttle(reading=False)
         if self._exchange.upstream is not None:
             self._exchange.upstream.pause()
 
     def resume_writing(self) -> None:
-        self._write_paused = False
+        self._client.write_paused = False
         if self._exchange.upstream is not None:
             self._exchange.upstream.resume()
         elif self._at == HEAD:
@@ -124,8 +120,8 @@ class Downstream(asyncio.BufferedProtocol):
     # ------------------------------------------------------------ deciding
 
     def _advance_pending(self) -> None:
-        """Go on with what has come while a call was under way."""
-        while self._pending and self._at == HEAD and not self._write_paused:
+        """Go on with what came while something else was under way. A loop: thousands may be pending."""
+        while self._pending and self._at == HEAD and not self._client.write_paused:
             data, self._pending = self._pending, b""
             before = len(data)
             self._advance(data, before)
@@ -139,7 +135,7 @@ class Downstream(asyncio.BufferedProtocol):
         """
         view = memoryview(source)
         position = 0
-        while position < size and self._at == HEAD and not self._write_paused and not self._pending:
+        while position < size and self._at == HEAD and not self._client.write_paused and not self._pending:
             end = source.find(END_OF_HEAD, position + max(0, self._scanned - 3), size)
             length = (size if end < 0 else end) - position
             if length > self._context.limits.head_bytes:
@@ -165,7 +161,6 @@ class Downstream(asyncio.BufferedProtocol):
         head = parse_request(raw)
         if isinstance(head, Refusal):
             self._head = None
-            self._body = NO_BODY
             self._refuse(head)
             return None
         self._head = self._last_head = head
@@ -177,11 +172,9 @@ class Downstream(asyncio.BufferedProtocol):
         context, length = self._context, head.length
         limits = context.limits
         if self._over_limit:
-            self._body = BodyReader(length, limits.body_bytes)
             self._refuse(Refusal(Reason.OVERLOADED))
             return size
         if isinstance(length, int) and length > limits.body_bytes:
-            self._body = BodyReader(length, limits.body_bytes)
             self._refuse(Refusal(Reason.BODY_TOO_LARGE, f"The limit is {limits.body_bytes} bytes."))
             return size
 
@@ -197,7 +190,7 @@ class Downstream(asyncio.BufferedProtocol):
                 self._exchange.begin(outcome, head, self._received_at)
                 self._begin(upstream, body)
                 return position + length
-        self._body = BodyReader(length, limits.body_bytes)
+        self._body = BodyReader(length, limits.body_bytes, self._received_at)
         self._pending = bytes(view[position:size])
         self._obey(head, outcome)
         return size
@@ -219,7 +212,7 @@ class Downstream(asyncio.BufferedProtocol):
 
     def _wait_for(self, work: Coroutine[Any, Any, None]) -> None:
         self._at = DECIDING
-        self.deadline = NEVER
+        self._client.deadline = NEVER
         self._task = self._context.spawn(work)
 
     async def _ask_again(self, head: RequestHead, need: NeedKey) -> None:
@@ -239,12 +232,9 @@ class Downstream(asyncio.BufferedProtocol):
         self._begin_with_pending(upstream)
 
     def _begin_with_pending(self, upstream: Upstream) -> None:
-        data, self._pending = self._pending, b""
-        if self._body.done:
-            self._pending = data
-            self._begin(upstream, b"")
-            return
-        payload = self._feed(memoryview(data))
+        payload: Bytes | None = b""
+        if not self._body.done:
+            payload = self._feed(memoryview(self._pending))
         if payload is None:
             upstream.abandon()
         else:
@@ -253,7 +243,6 @@ class Downstream(asyncio.BufferedProtocol):
     def _begin(self, upstream: Upstream, body: Bytes) -> None:
         self._at = CALL
         last = self._body.done
-        self._body_since = self._context.now()
         self._expect_body()
         self._exchange.start(upstream, body, last=last)
         if not last:
@@ -268,13 +257,7 @@ class Downstream(asyncio.BufferedProtocol):
             self._exchange.send(payload, last=self._body.done)
 
     def _expect_body(self) -> None:
-        """The next piece in time, all at a rate: or a byte now and then could hold a call for ever."""
-        now, limits = self._context.now(), self._context.limits
-        if self._body.done:
-            self.deadline = now + limits.response_seconds
-        else:
-            due = self._body_since + self._body.taken / limits.body_rate if limits.body_rate else now
-            self.deadline = min(now, due) + limits.body_seconds
+        self._client.deadline = self._body.deadline(self._context.now(), self._context.limits)
 
     def _feed(self, data: memoryview) -> Bytes | None:
         """The payload in `data`; None when it is spoilt, and the call with it."""
@@ -308,29 +291,28 @@ class Downstream(asyncio.BufferedProtocol):
         if self._body.done:
             self._pending = self._body.rest
             self._next()
-            self._advance_pending()
 
     # ------------------------------------------------------------ answering
 
     def _refuse(self, refusal: Refusal) -> None:
         """Refuse what is not a proper request, or not now; nothing after it on this connection is read."""
+        self._body = NO_BODY
         self._deny(self._context.enforcer.reject(refusal), fatal=True)
 
     def _deny(self, denied: Denied, *, fatal: bool = False) -> None:
         # Whoever expects 100-continue may or may not send the body after this; only closing is unambiguous.
-        keep_alive = not fatal and self._may_keep_alive(finished=False)
-        self.write(
+        keep_alive = not fatal and self.may_keep_alive(finished=False)
+        self._client.write(
             self._rendered.bytes_of(denied.answer, self._head, denied.decision_id, keep_alive=keep_alive)
         )
         metrics = self._context.enforcer.metrics
         metrics.requests[denied.verdict.decision].observe(self._context.now() - self._received_at)
         if not keep_alive:
-            self._linger()
+            self._linger(fatal=fatal)
         elif self._body.done:
             self._next()
         else:
             self._at = DRAIN
-            self._body_since = self._context.now()
             self.throttle(reading=True)
             data, self._pending = self._pending, b""
             self._drain(memoryview(data))
@@ -339,34 +321,21 @@ class Downstream(asyncio.BufferedProtocol):
         self._at = HEAD
         if self._context.draining:
             self.close_if_idle()
-        self.throttle(reading=not self._write_paused)
+        self.throttle(reading=not self._client.write_paused)
         limits = self._context.limits
-        self.deadline = self._context.now() + (limits.head_seconds if self._pending else limits.idle_seconds)
+        self._client.within(limits.head_seconds if self._pending else limits.idle_seconds)
 
-    def _linger(self) -> None:
-        """Close, but not with a reset: what the client is still sending would destroy the answer."""
+    def _linger(self, *, fatal: bool = False) -> None:
         self._at = CLOSING
         self._pending = b""
-        wire = self._wire
-        if wire is None:
-            return
-        if (self._context.draining and self._body.done) or not wire.end():
-            wire.close()
-            return
-        self.throttle(reading=True)
-        self.deadline = self._context.now() + self._context.limits.linger_seconds
+        self._client.linger(nothing_more=self._context.draining and self._body.done and not fatal)
 
     # ------------------------------------------------------------ what an exchange calls
 
     def write(self, *parts: Bytes) -> None:
-        if self._wire is not None:
-            self._wire.send(*parts)
-            self.deadline = self._context.now() + self._context.limits.body_seconds
+        self._client.write(*parts)
 
-    def may_keep_alive(self) -> bool:
-        return self._may_keep_alive(finished=True)
-
-    def _may_keep_alive(self, *, finished: bool) -> bool:
+    def may_keep_alive(self, *, finished: bool = True) -> bool:
         head = self._head
         return (
             head is not None
@@ -376,16 +345,8 @@ class Downstream(asyncio.BufferedProtocol):
         )
 
     def throttle(self, *, reading: bool) -> None:
-        transport = self._transport
-        if reading is self._reading or transport is None or transport.is_closing():
-            return
-        self._reading = reading
-        if reading:
-            # Time in which we did not read is not the client's.
-            self._body_since = self._context.now() - self._body.taken / (self._context.limits.body_rate or 1)
-            transport.resume_reading()
-        else:
-            transport.pause_reading()
+        if self._client.throttle(reading=reading) and reading:
+            self._body.held_up(self._context.now(), self._context.limits)
 
     def call_ended(self, *, keep_alive: bool) -> None:
         if keep_alive:
@@ -403,9 +364,15 @@ class Downstream(asyncio.BufferedProtocol):
 
     # ------------------------------------------------------------ time and the end
 
-    def expired(self) -> None:
-        """The deadline has passed: end what is going on, in the way that tells the client most."""
-        self.deadline = NEVER
+    def sweep(self, now: float) -> None:
+        if self._client.deadline <= now:
+            self._expired()
+        elif self._client.has_left_unseen():
+            self.abort()
+
+    def _expired(self) -> None:
+        """End what is going on, in the way that tells the client most."""
+        self._client.deadline = NEVER
         if self._at == HEAD and self._pending:
             self._head = None
             self._refuse(Refusal(Reason.REQUEST_TIMEOUT))
@@ -421,17 +388,14 @@ class Downstream(asyncio.BufferedProtocol):
 
     def close_if_idle(self) -> None:
         """Draining: a connection between two requests has nothing to lose."""
-        if self._at == HEAD and not self._pending and self._wire is not None:
-            self._wire.close()
+        if self._at == HEAD and not self._pending:
+            self._client.close()
 
     def _cut(self) -> None:
-        """End what the client must not take for complete."""
         self._at = CLOSING
-        if self._wire is not None:
-            self._wire.reset()
+        self._client.cut()
 
     def abort(self) -> None:
         """End without a word."""
         self._at = CLOSING
-        if self._wire is not None:
-            self._wire.abort()
+        self._client.abort()

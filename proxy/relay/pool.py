@@ -54,11 +54,13 @@ class Pool:
         Raises `UpstreamUnreachable`.
         """
         loop = asyncio.get_running_loop()
+        upstream = Upstream(self)
         try:
             async with asyncio.timeout(self._connect_seconds):
-                _, upstream = await loop.create_connection(
-                    lambda: Upstream(self), self._host, self._port, ssl=self._tls
-                )
+                await loop.create_connection(lambda: upstream, self._host, self._port, ssl=self._tls)
+        except asyncio.CancelledError:
+            upstream.abandon()  # it may have been made in this very moment
+            raise
         except (OSError, TimeoutError) as error:
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise UpstreamUnreachable(f"{self._host}:{self._port}: {why}") from None

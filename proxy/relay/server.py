@@ -37,8 +37,8 @@ class RelayServer:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             now = self.context.now()
-            for connection in [c for c in self.context.connections if c.deadline <= now]:
-                connection.expired()
+            for connection in [*self.context.connections]:
+                connection.sweep(now)
             self.context.pool.sweep()
 
     async def drain(self, seconds: float) -> None:

@@ -36,6 +36,14 @@ class Wire:
             self._poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not self._poll.poll(0)
 
+    def hung_up(self) -> bool:
+        """Whether the other side has closed or reset, read or not."""
+        if self._transport.is_closing():
+            return False
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
+        return bool(poll.poll(0))
+
     def send(self, *parts: Bytes) -> None:
         """Send these, in order. Their memory may be used for something else when this returns."""
         transport = self._transport

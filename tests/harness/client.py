@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -130,6 +132,12 @@ class RawClient:
 
     def abort(self) -> None:
         """Leave at once."""
+        self._writer.transport.abort()
+
+    def reset(self) -> None:
+        """Leave at once and say so (RST), even where unsent bytes would hold a mere end of file back."""
+        sock = self._writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
 

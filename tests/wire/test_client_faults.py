@@ -1,5 +1,6 @@
 """Clients that leave, stall, flood, or send a body that nobody wants."""
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 
@@ -163,3 +164,30 @@ async def test_a_slow_upstream_answer_in_pieces_is_not_cut() -> None:
         running_proxy(upstream=upstream, body_seconds="0.3", response_seconds="0.3") as proxy,
     ):
         assert (await proxy.call("GET", "/v1/faces/a")).body == b"x" * 10
+
+
+async def test_a_client_that_leaves_while_its_upload_is_held_up_is_noticed() -> None:
+    """Nothing is read from it then, so the end of its connection has to be seen in another way."""
+    async with RecordingUpstream(reads=False) as upstream, running_proxy(upstream=upstream) as proxy:
+        client = await RawClient.connect(proxy.port)
+        sending = asyncio.ensure_future(client.send(detect(proxy, length=16_000_000) + bytes(16_000_000)))
+        await until(lambda: upstream.connections, "the connection")
+        await asyncio.sleep(0.2)
+        client.reset()
+        await sending
+
+        await at_rest(proxy)
+
+
+async def test_a_client_that_leaves_while_its_answer_is_held_up_is_noticed() -> None:
+    head = Send(b"HTTP/1.1 200 OK\r\nContent-Length: 64000000\r\n\r\n" + bytes(32_000_000))
+    upstream = RecordingUpstream(lambda _: (head, Hang()))
+    async with running_proxy(upstream=upstream) as proxy:
+        client = await RawClient.connect(proxy.port, buffer=1024)
+        await client.send(get(proxy))
+        await until(lambda: upstream.messages, "the call to arrive")
+        await asyncio.sleep(0.2)
+        client.abort()
+
+        await gone(upstream)
+        await at_rest(proxy)

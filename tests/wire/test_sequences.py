@@ -145,6 +145,16 @@ async def test_a_chunked_body_arrives_whole_whatever_its_chunks(size: int) -> No
         assert upstream.messages[0].body == body
 
 
+async def test_thousands_of_refused_calls_in_one_go_are_answered_one_by_one() -> None:
+    async with running_proxy(head_seconds="60") as proxy, RawClient.to(proxy.port) as client:
+        one = request("POST", "/v1/nowhere", [("Transfer-Encoding", "chunked")]) + b"1\r\nx\r\n0\r\n\r\n"
+        sender = asyncio.ensure_future(client.send(one * 3000))
+        statuses = {(await client.answer()).status for _ in range(3000)}
+        await sender
+
+        assert statuses == {401}
+
+
 async def test_connections_over_the_limit_are_told_so() -> None:
     async with running_proxy(max_connections="2") as proxy:
         async with RawClient.to(proxy.port) as first, RawClient.to(proxy.port) as second:
