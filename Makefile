@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check verify lock docs
+.PHONY: help demo test lint check verify bench lock docs
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ check: lint test ## what CI runs
 
 verify: ## the heavy checks: real peers, the image, a fresh machine
 	./run verify
+
+bench: ## how fast it is beside its peers
+	./run bench
 
 lock: ## write the hashed locks anew (needs uv)
 	requirements/compile.sh
