@@ -4,6 +4,7 @@ It fails closed. The common case (token cached, record written) runs without one
 """
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,13 +17,14 @@ from proxy.authn.verifier import NeedKey
 from proxy.errors import (
     AuditUnwritable,
     KeysUnavailable,
+    NoDescriptors,
     UpstreamError,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
 from proxy.messages import Answer, RequestHead
 from proxy.metrics import Metrics, Tally
-from proxy.pipeline import Rules, check, refused
+from proxy.pipeline import Question, Rules, check, refused
 from proxy.policy.model import Instant, Permit, Refusal, Verdict
 from proxy.policy.reasons import Decision, Reason
 from proxy.rescue import PLACEHOLDER, Manners, answer
@@ -50,32 +52,40 @@ class Telling(NamedTuple):
 class Memo:
     """The last question on one connection and what it was told.
 
-    `check` is a function of its arguments, and its verdict holds until the instant it names, so the same head
-    under the same rules and keys need not be asked about again before that. A clock that has stepped back
+    `check` is a function of its arguments, and its verdict holds until the instant it names, so the same
+    question under the same rules and keys need not be asked again before that. A clock that has stepped back
     behind the moment of the asking ends it as well.
     """
 
-    __slots__ = ("_head", "_keys", "_made_at", "_rules", "_telling")
+    __slots__ = ("_head", "_keys", "_made_at", "_question", "_rules", "_telling")
 
     def __init__(self) -> None:
-        self._head: RequestHead | None = None
         self._telling: Telling | None = None
+        self._head: RequestHead | None = None
+        self._rules: Rules | None = None
+        self._keys = EMPTY
+        self._question: Question | None = None
+        self._made_at: Instant = 0.0
 
     def recall(self, head: RequestHead, rules: Rules, keys: KeySet, now: Instant) -> Telling | None:
         telling = self._telling
         if (
-            telling is not None
-            and head is self._head
-            and rules is self._rules
-            and keys is self._keys
-            and self._made_at <= now < telling.verdict.holds_until
+            telling is None
+            or rules is not self._rules
+            or keys is not self._keys
+            or not self._made_at <= now < telling.verdict.holds_until
         ):
-            rules.tokens.hits += 1
-            return telling
-        return None
+            return None
+        if head is not self._head:
+            if rules.question(head) != self._question:
+                return None
+            self._head = head
+        rules.tokens.hits += 1
+        return telling
 
     def keep(self, head: RequestHead, rules: Rules, keys: KeySet, now: Instant, telling: Telling) -> None:
         self._head, self._rules, self._keys, self._made_at = head, rules, keys, now
+        self._question = rules.question(head)
         self._telling = telling
 
 
@@ -94,8 +104,13 @@ class Enforcer:
     instance: str
     manners: Manners = field(default_factory=Manners)
     allow_unrecorded: bool = False
+    max_in_flight: float = math.inf
+    prefix: bytes = field(init=False)
     _count: int = 0
     _judged_with: KeySet = EMPTY
+
+    def __post_init__(self) -> None:
+        self.prefix = self.instance.encode()
 
     def __repr__(self) -> str:
         moratoria = ", ".join(m.id for m in self.rules.policy.moratoria) or "no moratorium"
@@ -105,8 +120,13 @@ class Enforcer:
         self, head: RequestHead, memo: Memo, *, lacking: Reason | None = None
     ) -> Permit | Denied | NeedKey:
         """Decide on one request. `lacking`: the key was asked for; what it means if it is still not there."""
-        now = self.clock()
-        rules, keys = self.rules, self._current_keys()
+        now, rules = self.clock(), self.rules
+        try:
+            keys = self.keys.keys
+        except KeysUnavailable:
+            keys = EMPTY
+        if keys is not self._judged_with:
+            self._judge_with(keys)
         telling = memo.recall(head, rules, keys, now)
         if telling is None:
             outcome = check(head, rules, keys, now)
@@ -116,7 +136,10 @@ class Enforcer:
                 outcome = refused(Refusal(lacking), now)
             telling = self._telling(outcome)
             memo.keep(head, rules, keys, now, telling)
-        return self._tell(telling, now, self._next_id())
+        if telling.answer is None and self.metrics.in_flight >= self.max_in_flight:
+            # Judged first: only what would go on needs room, and it has one record, which says that it did not.
+            telling = self._telling(_failure(telling.verdict, Reason.OVERLOADED, now))
+        return self._tell(telling, now)
 
     async def supply(self, need: NeedKey) -> Reason:
         """Ask the issuer for the key. Then ask `admit` again, with what this says as `lacking`.
@@ -133,11 +156,13 @@ class Enforcer:
     def reject(self, refusal: Refusal) -> Denied:
         """Record and answer a request that never became a question."""
         now = self.clock()
-        return self._deny(refused(refusal, now), now, self._next_id())
+        return self._deny(refused(refusal, now), now)
 
     def failed(self, permit: Permit, error: UpstreamError) -> Denied:
         """Record and answer a permitted call that the upstream could not carry out."""
-        if isinstance(error, UpstreamUnreachable):
+        if isinstance(error, NoDescriptors):
+            reason = Reason.OVERLOADED
+        elif isinstance(error, UpstreamUnreachable):
             reason = Reason.UPSTREAM_UNREACHABLE
         elif isinstance(error, UpstreamTimeout):
             reason = Reason.UPSTREAM_TIMEOUT
@@ -145,22 +170,13 @@ class Enforcer:
             reason = Reason.UPSTREAM_BROKEN
         now = self.clock()
         log.warning("upstream failed", extra={"reason": reason, "why": error.why})
-        verdict = permit.verdict._replace(
-            decision=Decision.FAILED, reason=reason, rule=None, exemption=None, until=None, holds_until=now
-        )
-        return self._deny(verdict, now, permit.decision_id)
+        return self._deny(_failure(permit.verdict, reason, now), now, permit.decision_id)
 
-    def _current_keys(self) -> KeySet:
-        try:
-            keys = self.keys.keys
-        except KeysUnavailable:
-            keys = EMPTY
-        if keys is not self._judged_with:
-            if keys != self._judged_with:
-                # A key may have been withdrawn: what it verified is worth nothing any more (threat T39).
-                self.rules.tokens.clear()
-            self._judged_with = keys
-        return keys
+    def _judge_with(self, keys: KeySet) -> None:
+        if keys != self._judged_with:
+            # A key may have been withdrawn: what it verified is worth nothing any more (threat T39).
+            self.rules.tokens.clear()
+        self._judged_with = keys
 
     def _telling(self, verdict: Verdict) -> Telling:
         policy = self.rules.policy
@@ -169,8 +185,11 @@ class Enforcer:
         words = None if going_on else answer(verdict, PLACEHOLDER, self.rules.backend, self.manners)
         return Telling(verdict, record, self.metrics.tally(verdict, policy.mode), words)
 
-    def _tell(self, telling: Telling, now: Instant, decision_id: bytes) -> Permit | Denied:
-        """Record, count, and only then let go on or deny."""
+    def _tell(self, telling: Telling, now: Instant, decision_id: bytes = b"") -> Permit | Denied:
+        """Record, count, and only then let go on or deny. Without an id the decision gets the next one."""
+        if not decision_id:
+            self._count += 1
+            decision_id = b"%b-%012x" % (self.prefix, self._count)
         try:
             self.audit.write(telling.record.line(decision_id, now))
         except AuditUnwritable as error:
@@ -183,11 +202,14 @@ class Enforcer:
             return Permit(decision_id, telling.verdict)
         return Denied(decision_id, telling.verdict, telling.answer)
 
-    def _deny(self, verdict: Verdict, now: Instant, decision_id: bytes) -> Denied:
+    def _deny(self, verdict: Verdict, now: Instant, decision_id: bytes = b"") -> Denied:
         denied = self._tell(self._telling(verdict), now, decision_id)
         assert isinstance(denied, Denied)  # noqa: S101
         return denied
 
-    def _next_id(self) -> bytes:
-        self._count += 1
-        return b"%b-%012x" % (self.instance.encode(), self._count)
+
+def _failure(verdict: Verdict, reason: Reason, now: Instant) -> Verdict:
+    """A call that was found permissible and does not reach its end: still whose it was and what it asked."""
+    return verdict._replace(
+        decision=Decision.FAILED, reason=reason, rule=None, exemption=None, until=None, holds_until=now
+    )

@@ -73,6 +73,10 @@ class UpstreamUnreachable(UpstreamError):
     """No connection could be made."""
 
 
+class NoDescriptors(UpstreamUnreachable):
+    """No connection could be made because this process has no file descriptor left for one."""
+
+
 class UpstreamBroken(UpstreamError):
     """A connection was made, and the answer was missing, cut short or not HTTP."""
 

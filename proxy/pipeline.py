@@ -5,7 +5,7 @@ What it lacks (a key) it returns as a value. It has no clock, socket, environmen
 
 from dataclasses import dataclass, field
 
-from proxy.authn.bearer import find_token
+from proxy.authn.bearer import find_token, token_of
 from proxy.authn.cache import TokenCache
 from proxy.authn.keyset import KeySet
 from proxy.authn.verifier import NeedKey, Trust, verify
@@ -14,6 +14,8 @@ from proxy.messages import RequestHead
 from proxy.policy.engine import decide
 from proxy.policy.model import Caller, Instant, Operation, Policy, Refusal, Verdict
 from proxy.policy.reasons import MEANINGS, Reason
+
+Question = tuple[bytes, bytes, frozenset[bytes], list[tuple[bytes, bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,26 @@ class Rules:
     policy: Policy
     trust: Trust
     tokens: TokenCache = field(default_factory=TokenCache)
+    _schemes: dict[bytes, bytes | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        schemes: dict[bytes, bytes | None] = dict.fromkeys(self.backend.reads)
+        schemes.update(self.backend.slots)
+        object.__setattr__(self, "_schemes", schemes)
+
+    def question(self, head: RequestHead) -> Question:
+        """Everything of a request that its decision depends on: equal questions have equal answers.
+
+        A token's place that holds another scheme, such as an SDK's signature, counts as taken and no more.
+        """
+        schemes = self._schemes
+        fields = []
+        for name, value in head.headers:
+            if name in schemes:
+                scheme = schemes[name]
+                taken_only = scheme is not None and token_of(value, scheme) is None
+                fields.append((name, b"" if taken_only else value))
+        return head.method, head.target, head.options, fields
 
 
 def check(head: RequestHead, rules: Rules, keys: KeySet, now: Instant) -> Verdict | NeedKey:

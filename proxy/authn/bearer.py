@@ -19,7 +19,7 @@ def find_token(head: RequestHead, slots: tuple[Slot, ...]) -> bytes | Refusal:
         values = head.values(slot.header)
         if len(values) > 1:
             return Refusal(Reason.CREDENTIALS_AMBIGUOUS, f"The {slot.header.decode()} field is sent twice.")
-        token = _token_of(values[0], slot.scheme) if values else None
+        token = token_of(values[0], slot.scheme) if values else None
         if token is None:
             continue
         if found is not None:
@@ -28,7 +28,7 @@ def find_token(head: RequestHead, slots: tuple[Slot, ...]) -> bytes | Refusal:
     return found if found is not None else Refusal(Reason.TOKEN_MISSING)
 
 
-def _token_of(value: bytes, scheme: bytes | None) -> bytes | None:
+def token_of(value: bytes, scheme: bytes | None) -> bytes | None:
     if scheme is None:
         return value or None
     name, space, token = value.partition(b" ")

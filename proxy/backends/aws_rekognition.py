@@ -36,6 +36,7 @@ class AwsRekognition:
 
     name = "aws-rekognition"
     slots: tuple[Slot, ...] = (Slot(b"x-amz-security-token"), Slot(b"authorization", b"Bearer"))
+    reads: frozenset[bytes] = frozenset({TARGET, b"content-type"})
     forwards: frozenset[bytes] = frozenset(
         {b"content-type", b"content-encoding", b"accept", b"accept-encoding", TARGET}
     )

@@ -38,6 +38,8 @@ class Backend(Protocol):
     name: str
     slots: tuple[Slot, ...]
     """Where a token may sit; none of these fields is ever forwarded."""
+    reads: frozenset[bytes]
+    """Request header fields that `classify` looks at, lower case; no other field may matter to it."""
     forwards: frozenset[bytes]
     """Request header fields that go upstream, lower case. All others stay here."""
     block_statuses: tuple[int, ...]

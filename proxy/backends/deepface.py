@@ -10,6 +10,7 @@ class DeepFace:
 
     name = "deepface"
     slots: tuple[Slot, ...] = (Slot(b"authorization", b"Bearer"),)
+    reads: frozenset[bytes] = frozenset()
     forwards: frozenset[bytes] = frozenset(
         {b"content-type", b"content-encoding", b"accept", b"accept-encoding"}
     )

@@ -18,6 +18,7 @@ class Generic:
 
     name = "generic"
     slots: tuple[Slot, ...] = (Slot(b"authorization", b"Bearer"),)
+    reads: frozenset[bytes] = frozenset()
     forwards: frozenset[bytes] = frozenset(
         {
             b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"content-disposition",

@@ -5,7 +5,8 @@ could read differently. The rule is RFC 9112, and where it says "may repair" we 
 """
 
 import re
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 import httptools
 
@@ -17,9 +18,8 @@ from proxy.policy.reasons import Reason
 MAX_TARGET = 8 * 1024
 END_OF_HEAD = b"\r\n\r\n"
 
-_VISIBLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
-_TEXT = _VISIBLE + bytes(range(0x80, 0x100))  # obs-text (RFC 9110 5.5), which responses may hold
-_REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([!-~]+) HTTP/([0-9]\.[0-9])")
+_IN_LINES = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+_REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([!-~]+) HTTP/([0-9]\.[0-9])\r\n")
 _TARGET = re.compile(rb"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _LENGTH = re.compile(rb"[0-9]{1,15}")
@@ -30,25 +30,55 @@ NEVER_IN_CONNECTION = frozenset(
 
 
 class _Sink:
-    """Collects what the parser calls out."""
+    """What the parser calls out, collected without a Python call for each field."""
 
-    __slots__ = ("complete", "headers")
+    __slots__ = ("on_header",)
+
+    def __init__(self, fields: dict[bytes, bytes]) -> None:
+        self.on_header = fields.__setitem__
+
+
+class _Lines:
+    """The same with every line kept: for heads in which a name comes twice."""
+
+    __slots__ = ("fields",)
 
     def __init__(self) -> None:
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.complete = False
+        self.fields: list[tuple[bytes, bytes]] = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value.rstrip(b" \t")))
+        self.fields.append((name, value))
 
-    def on_headers_complete(self) -> None:
-        self.complete = True
+
+Parser = TypeVar("Parser", httptools.HttpRequestParser, httptools.HttpResponseParser)
+
+
+def _read_fields(raw: bytes, make: type[Parser], count: int) -> tuple[Headers, Parser]:
+    """The `count` fields of a head, names lower case, and the parser that read them.
+
+    Raises what httptools raises; also when it found fewer fields than there are lines, which means that it
+    put two lines together (an obsolete folding, RFC 9112 5.2).
+    """
+    fields: dict[bytes, bytes] = {}
+    parser = make(_Sink(fields))
+    parser.feed_data(raw)
+    found: Iterable[tuple[bytes, bytes]] = fields.items()
+    if len(fields) != count:
+        lines = _Lines()
+        parser = make(lines)
+        parser.feed_data(raw)
+        found = lines.fields
+        if len(lines.fields) != count:
+            raise httptools.HttpParserError
+    return tuple([(name.lower(), value.rstrip(b" \t")) for name, value in found]), parser
 
 
 def parse_request(raw: bytes) -> RequestHead | Refusal:
     """Read a request head that ends in an empty line."""
     line = _REQUEST_LINE.match(raw)
-    if line is None or raw[line.end() : line.end() + 2] != b"\r\n" or not _clean(raw, _VISIBLE):
+    count = _count_fields(raw)
+    # Bytes above 0x7F (obs-text, RFC 9110 5.5) are read differently by different servers.
+    if line is None or count < 0 or not raw.isascii():
         return Refusal(Reason.REQUEST_MALFORMED)
     method, target, version = line.groups()
     if version not in (b"1.1", b"1.0"):
@@ -59,20 +89,15 @@ def parse_request(raw: bytes) -> RequestHead | Refusal:
         return Refusal(Reason.METHOD_NOT_ALLOWED, "No tunnels here.")
     if not _TARGET.fullmatch(target):
         return Refusal(Reason.TARGET_NOT_CANONICAL)
-
-    sink = _Sink()
-    parser = httptools.HttpRequestParser(sink)
     try:
-        parser.feed_data(raw)
+        headers, _ = _read_fields(raw, httptools.HttpRequestParser, count)
     except httptools.HttpParserUpgrade:
         return Refusal(Reason.UPGRADE_REFUSED)
     except httptools.HttpParserInvalidMethodError:
         return Refusal(Reason.METHOD_NOT_ALLOWED)
     except httptools.HttpParserError:
         return Refusal(_fault(raw))
-    if not sink.complete:
-        return Refusal(Reason.REQUEST_MALFORMED)
-    return _request(method, target, version, tuple(sink.headers))
+    return _request(method, target, version, headers)
 
 
 def _fault(raw: bytes) -> Reason:
@@ -82,15 +107,16 @@ def _fault(raw: bytes) -> Reason:
     return Reason.REQUEST_AMBIGUOUS if framings > 1 else Reason.REQUEST_MALFORMED
 
 
-def _clean(raw: bytes, allowed: bytes) -> bool:
-    """No control bytes, no bare CR or LF, no folded lines (RFC 9112 2.2 and 5.2)."""
-    pairs = raw.count(b"\r\n")
-    return (
-        not raw.translate(None, allowed)
-        and raw.count(b"\r") == pairs == raw.count(b"\n")
-        and b"\r\n " not in raw
-        and b"\r\n\t" not in raw
-    )
+def _count_fields(raw: bytes) -> int:
+    """How many field lines a head has; -1 for control bytes, a CR or LF alone, or no empty line at its end.
+
+    Taking away all that may stand in a line must leave nothing but line ends, each of them whole.
+    """
+    ends = raw.translate(None, _IN_LINES)
+    pairs = len(ends) // 2
+    if ends != b"\r\n" * pairs or raw.count(b"\r\n") != pairs or not raw.endswith(END_OF_HEAD):
+        return -1
+    return pairs - 2
 
 
 class _Special:
@@ -99,27 +125,25 @@ class _Special:
     __slots__ = ("connection", "expect", "host", "length", "transfer", "upgrade")
 
     def __init__(self, headers: Headers) -> None:
-        self.host: list[bytes] = []
-        self.length: list[bytes] = []
-        self.transfer: list[bytes] = []
-        self.expect: list[bytes] = []
-        self.connection: list[bytes] = []
-        self.upgrade: list[bytes] = []
-        lists = {
-            b"host": self.host,
-            b"content-length": self.length,
-            b"transfer-encoding": self.transfer,
-            b"expect": self.expect,
-            b"connection": self.connection,
-            b"upgrade": self.upgrade,
-        }
+        self.host = self.length = self.transfer = self.expect = self.connection = self.upgrade = _NONE
         for name, value in headers:
-            found = lists.get(name)
-            if found is not None:
-                found.append(value)
+            attribute = _SPECIAL.get(name)
+            if attribute is not None:
+                setattr(self, attribute, (*getattr(self, attribute), value))
 
 
-def connection_options(values: list[bytes]) -> frozenset[bytes]:
+_NONE: tuple[bytes, ...] = ()
+_SPECIAL = {
+    b"host": "host",
+    b"content-length": "length",
+    b"transfer-encoding": "transfer",
+    b"expect": "expect",
+    b"connection": "connection",
+    b"upgrade": "upgrade",
+}
+
+
+def connection_options(values: Sequence[bytes]) -> frozenset[bytes]:
     """The members of all Connection fields, lower case (RFC 9110 7.6.1)."""
     if not values:
         return frozenset()
@@ -178,20 +202,18 @@ def parse_response(raw: bytes, method: bytes) -> ResponseHead:
 
     Raises `UpstreamBroken` for whatever a client could read in two ways.
     """
-    if not _clean(raw, _TEXT) or not raw.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")):
+    count = _count_fields(raw)
+    if count < 0 or not raw.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")):
         raise UpstreamBroken("the answer is not HTTP/1.1")
-    sink = _Sink()
-    parser = httptools.HttpResponseParser(sink)
     try:
-        parser.feed_data(raw)
+        headers, parser = _read_fields(raw, httptools.HttpResponseParser, count)
     except httptools.HttpParserUpgrade:
         raise UpstreamBroken("the answer switches protocols unasked") from None
     except httptools.HttpParserError:
         raise UpstreamBroken("the answer's head is malformed") from None
     status = parser.get_status_code()
-    if not sink.complete or not 100 <= status <= 599 or status == 101:
+    if not 100 <= status <= 599 or status == 101:
         raise UpstreamBroken("the answer's head is malformed")
-    headers = tuple(sink.headers)
     special = _Special(headers)
     options = connection_options(special.connection)
     version = raw[5:8]

@@ -171,3 +171,25 @@ def test_no_backend_forwards_a_place_where_a_token_may_sit() -> None:
     for name in NAMES:
         backend = make_backend(name)
         assert backend.forwards.isdisjoint(slot.header for slot in backend.slots)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_the_fields_a_backend_names_matter_to_it(name: str) -> None:
+    """Equal questions must have equal answers, and a question holds no other fields."""
+    backend = make_backend(name, ROUTES)
+    names = [
+        b"x-amz-target",
+        b"content-type",
+        b"authorization",
+        b"host",
+        b"accept",
+        b"x-http-method-override",
+    ]
+    values = [b"RekognitionService.CompareFaces", b"application/x-amz-json-1.1", b"DELETE", b"x"]
+    fields = [(n, v) for n in names for v in values]
+    for target in (b"/", b"/verify", b"/v1/compare", b"/v1/faces/a"):
+        for mask in range(1, 1 << len(names)):
+            chosen = tuple(f for i, f in enumerate(fields) if (mask * 2654435761 >> (i % 32)) & 1)
+            read = tuple(f for f in chosen if f[0] in backend.reads)
+            whole = RequestHead(b"POST", target, b"1.1", chosen)
+            assert backend.classify(whole) == backend.classify(whole._replace(headers=read))
