@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from proxy.authn.cache import TokenCache
 from proxy.authn.claims import ClaimPaths
@@ -17,18 +17,42 @@ from proxy.policy.document import build, parse
 from proxy.policy.model import Mode, Policy
 from proxy.policy.shorthand import document_of
 from proxy.relay.limits import Limits
+from proxy.relay.tls import Identity, client_context, server_context
 from proxy.rescue import Manners
 from proxy.settings import Settings
 
 
-def make_policy(settings: Settings) -> Policy:
-    """The policy from its file or from the shorthand.
+def policy_text(settings: Settings) -> str | None:
+    """What stands in the policy file now; None when there is none to read.
+
+    Raises `PolicyError`.
+    """
+    return _read(settings.policy_file) if settings.policy_file is not None else None
+
+
+def files_of(settings: Settings) -> list[Path]:
+    """The files whose change calls for a reload."""
+    files = (
+        settings.policy_file,
+        settings.jwt_key_file,
+        settings.tls_cert_file,
+        settings.tls_key_file,
+        settings.tls_client_ca_file,
+        settings.upstream_ca_file,
+        settings.upstream_client_cert_file,
+        settings.upstream_client_key_file,
+    )
+    return [file for file in files if file is not None]
+
+
+def make_policy(settings: Settings, text: str | None = None) -> Policy:
+    """The policy from its file or from the shorthand. `text` is the file's content, if it was read before.
 
     Raises `PolicyError`.
     """
     if settings.policy_file is not None:
         source = str(settings.policy_file)
-        document = parse(_read(settings.policy_file), source)
+        document = parse(_read(settings.policy_file) if text is None else text, source)
     else:
         source = "MORATORIUM_*"
         document = document_of(
@@ -115,17 +139,42 @@ def make_manners(settings: Settings) -> Manners:
     return Manners(settings.block_status, settings.operator_url or "")
 
 
-def make_tls(settings: Settings) -> ssl.SSLContext | None:
-    """For an https upstream: system authorities or the given ones, TLS 1.2 and up, names checked.
+class Tls(NamedTuple):
+    """TLS with the face API and with clients, where it is spoken; and when our certificate ends."""
 
-    Raises `SettingsError`.
+    upstream: ssl.SSLContext | None
+    clients: ssl.SSLContext | None
+    certificate_ends: float | None
+
+
+def make_tls(settings: Settings) -> Tls:
+    """Read certificates, keys and authorities.
+
+    Raises `SettingsError` with everything that is wrong with them.
     """
-    if settings.upstream.scheme != "https":
-        return None
-    try:
-        context = ssl.create_default_context(cafile=settings.upstream_ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError([f"MORATORIUM_UPSTREAM_CA_FILE: {settings.upstream_ca_file}: {error}"]) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+    upstream = clients = ends = None
+    problems: list[str] = []
+    if settings.upstream.scheme == "https":
+        shown = _identity(
+            "MORATORIUM_UPSTREAM_CLIENT_CERT_FILE",
+            settings.upstream_client_cert_file,
+            settings.upstream_client_key_file,
+        )
+        try:
+            upstream = client_context(settings.upstream_ca_file, settings.upstream_tls_min_version, shown)
+        except SettingsError as error:
+            problems += error.problems
+    ours = _identity("MORATORIUM_TLS_CERT_FILE", settings.tls_cert_file, settings.tls_key_file)
+    if ours is not None:
+        try:
+            clients = server_context(ours, settings.tls_client_ca_file)
+            ends = ours.ends_at()
+        except SettingsError as error:
+            problems += error.problems
+    if problems:
+        raise SettingsError(problems)
+    return Tls(upstream, clients, ends)
+
+
+def _identity(setting: str, certificate: Path | None, key: Path | None) -> Identity | None:
+    return Identity(certificate, key, setting) if certificate is not None and key is not None else None

@@ -137,7 +137,7 @@ class Enforcer:
             telling = self._telling(outcome)
             memo.keep(head, rules, keys, now, telling)
         if telling.answer is None and self.metrics.in_flight >= self.max_in_flight:
-            # Judged first: only what would go on needs room, and it has one record, which says that it did not.
+            # Judged first: only what would go on needs room. It has one record, which says that it did not.
             telling = self._telling(_failure(telling.verdict, Reason.OVERLOADED, now))
         return self._tell(telling, now)
 

@@ -10,7 +10,10 @@ import sys
 import traceback
 from datetime import UTC, datetime
 
-FIELDS = ("issuer", "why", "reason", "address", "signal", "policy", "backend", "version", "problems", "task")
+FIELDS = (
+    "issuer", "why", "reason", "address", "signal", "policy", "backend", "version", "problems", "task",
+    "worker", "count", "addresses",
+)  # fmt: skip
 
 
 class JsonFormatter(logging.Formatter):

@@ -5,7 +5,7 @@ zero, so that a rate over the first event is right and "no data" means no data.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -75,6 +75,9 @@ class Metrics:
     def __init__(self) -> None:
         self.decisions: dict[tuple[Decision, Reason, str, str, Mode], Tally] = {}
         self.in_flight = 0
+        self.handshakes_failed = 0
+        self.turned_away = 0
+        self.certificate_ends: float | None = None
         self.requests = {decision: Histogram(REQUEST_BUCKETS) for decision in Decision}
         self.overhead = Histogram(OVERHEAD_BUCKETS)
         self.upstream = Histogram(REQUEST_BUCKETS)
@@ -124,6 +127,8 @@ class Observed:
         keys: Callable[[], dict[str, float]],
         tokens: Callable[[], tuple[int, int]],
         audit: Callable[[], tuple[int, int]],
+        restarts: Callable[[], int] = int,
+        workers: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         self.version = version
         self.backend = backend
@@ -132,6 +137,8 @@ class Observed:
         self.keys = keys
         self.tokens = tokens
         self.audit = audit
+        self.restarts = restarts
+        self.workers = workers
 
 
 class MoratoriumCollector(Collector):
@@ -202,6 +209,13 @@ class MoratoriumCollector(Collector):
             "0 after a reload was refused and the old configuration stayed.",
             value=self._metrics.reload_successful,
         )
+        certificate = GaugeMetricFamily(
+            "moratorium_tls_certificate_end_timestamp_seconds",
+            "When the certificate that clients are shown is no longer valid.",
+        )
+        if self._metrics.certificate_ends is not None:
+            certificate.add_metric([], self._metrics.certificate_ends)
+        yield certificate
         keys = GaugeMetricFamily(
             "moratorium_jwks_last_success_timestamp_seconds",
             "When an issuer's keys were last had; 0 for never.",
@@ -217,6 +231,9 @@ class MoratoriumCollector(Collector):
             ("token_cache_misses", "Tokens verified anew or refused.", misses),
             ("audit_records", "Records written.", records),
             ("audit_failures", "Records that could not be written.", failures),
+            ("tls_handshake_failures", "Handshakes that failed.", self._metrics.handshakes_failed),
+            ("connections_turned_away", "Closed for lack of descriptors.", self._metrics.turned_away),
+            ("worker_restarts", "Workers that ended and were replaced.", self._observed.restarts()),
         ):
             yield CounterMetricFamily(f"moratorium_{name}", text, value=value)
         yield InfoMetricFamily(
@@ -226,11 +243,39 @@ class MoratoriumCollector(Collector):
         )
 
 
+def usage() -> dict[str, float]:
+    """What this process has used so far and uses now, under the names that Prometheus knows."""
+    families = ProcessCollector(registry=None).collect()
+    return {s.name: s.value for family in families for s in family.samples if s.name in _SUMMED}
+
+
+_SUMMED = frozenset(
+    {
+        "process_cpu_seconds_total", "process_resident_memory_bytes", "process_virtual_memory_bytes",
+        "process_open_fds",
+    }
+)  # fmt: skip
+
+
+class UsageCollector(Collector):
+    """`process_*` of this process, with what its workers use added."""
+
+    def __init__(self, workers: Callable[[], Mapping[str, float]]) -> None:
+        self._own = ProcessCollector(registry=None)
+        self._workers = workers
+
+    def collect(self) -> Iterator[Metric]:
+        workers = self._workers()
+        for family in self._own.collect():
+            family.samples = [s._replace(value=s.value + workers.get(s.name, 0.0)) for s in family.samples]
+            yield family
+
+
 def make_registry(metrics: Metrics, observed: Observed) -> CollectorRegistry:
     """A registry of our own with the process and interpreter metrics people expect."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(MoratoriumCollector(metrics, observed))
-    ProcessCollector(registry=registry)
+    registry.register(UsageCollector(observed.workers))
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return registry

@@ -10,6 +10,7 @@ from proxy.assembly import make_keys, make_policy, make_tls
 from proxy.audit.sink import Sink
 from proxy.cli.output import add_output, print_json, print_table
 from proxy.errors import ConfigurationError, KeysUnavailable, PolicyError
+from proxy.policy.instants import format_instant
 from proxy.settings import read_settings
 
 
@@ -41,10 +42,15 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
             findings.append(("keys", "wrong", error.why))
             code = code or 2
     try:
-        make_tls(settings)
+        tls = make_tls(settings)
         findings.append(("upstream", "ok", f"{settings.upstream.authority} as {settings.backend}"))
+        if tls.certificate_ends is not None:
+            ended = tls.certificate_ends <= time.time()
+            end = format_instant(tls.certificate_ends)
+            findings.append(("tls", "wrong" if ended else "ok", f"certificate valid until {end}"))
+            code = code or (2 if ended else 0)
     except ConfigurationError as error:
-        findings += [("upstream", "wrong", problem) for problem in error.problems]
+        findings += [("tls", "wrong", problem) for problem in error.problems]
         code = code or 2
     fault = Sink(settings.audit_file).writable()
     findings.append(("audit", "wrong" if fault else "ok", fault or settings.audit_file))

@@ -2,16 +2,19 @@
 
 import argparse
 import gc
+import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import uvloop
 
 from proxy.app import Application
-from proxy.assembly import make_policy
 from proxy.cli.main import environment
 from proxy.logs import set_up
-from proxy.policy.model import Policy
-from proxy.settings import Settings, read_settings
+from proxy.settings import read_settings
+from proxy.watch import Watch
+from proxy.workers.configuration import Configuration
+from proxy.workers.parent import Parent
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,16 +22,36 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
-    settings = read_settings(env)
-    policy = make_policy(settings)
-    set_up(settings.log_level)
-    uvloop.run(_serve(settings, policy, args))
+    watch = Watch(_env_file(args, env))
+    configuration = Configuration.read(env, watch)
+    set_up(configuration.settings.log_level)
+    if configuration.settings.workers == 1:
+        uvloop.run(_serve(configuration, watch, args))
+    else:
+        uvloop.run(_serve_with_workers(configuration, watch, args))
     return 0
 
 
-async def _serve(settings: Settings, policy: Policy, args: argparse.Namespace) -> None:
-    application = Application(settings, policy, reread=lambda: read_settings(environment(args.env_file)))
+def _env_file(args: argparse.Namespace, env: Mapping[str, str]) -> Path | None:
+    if args.env_file is not None:
+        return Path(args.env_file)
+    named = env.get("MORATORIUM_ENV_FILE", "")
+    return Path(named) if named else None
+
+
+async def _serve(start: Configuration, watch: Watch, args: argparse.Namespace) -> None:
+    application = Application(
+        start.settings,
+        start.policy,
+        reread=lambda: read_settings(environment(args.env_file)),
+        watch=watch,
+    )
     # What exists now lives as long as the process: keep the collector from walking it again and again.
     gc.collect()
     gc.freeze()
     await application.run()
+
+
+async def _serve_with_workers(start: Configuration, watch: Watch, args: argparse.Namespace) -> None:
+    parent = Parent(start, lambda: Configuration.read(environment(args.env_file), watch), watch, time.time)
+    await parent.run()

@@ -26,6 +26,8 @@ from proxy.relay.pool import BUFFER_SIZE
 from proxy.relay.upstream import Upstream
 from proxy.relay.wire import Bytes
 
+TLS_HANDSHAKE = 0x16
+"""The first byte of a client that speaks TLS. There is no end of a head to wait for."""
 HEAD, DECIDING, CALL, DRAIN, CLOSING = range(5)
 _NAMES = ("head", "deciding", "call", "drain", "closing")
 
@@ -142,6 +144,9 @@ class Downstream(asyncio.BufferedProtocol):
                 self._refuse(Refusal(Reason.HEAD_TOO_LARGE))
                 return
             if end < 0:
+                if source[position] == TLS_HANDSHAKE:
+                    self._refuse(Refusal(Reason.REQUEST_MALFORMED, "This port does not speak TLS."))
+                    return
                 self._scanned = length
                 break
             self._scanned = 0

@@ -76,7 +76,12 @@ class Upstream(asyncio.BufferedProtocol):
         self._sent_all = False
         self._last_raw = b""
         self._last_head: ResponseHead | None = None
+        self._paused = False
+        self._said_goodbye = False
         self.idle_since = 0.0
+        self.address = ""
+        self.retired = False
+        """Whether this call is its last: the address is no longer the face API's."""
 
     def __repr__(self) -> str:
         return f"<Upstream {_NAMES[self._at]}>"
@@ -117,10 +122,12 @@ class Upstream(asyncio.BufferedProtocol):
 
     def pause(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
+            self._paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
+            self._paused = False
             self._transport.resume_reading()
 
     # ------------------------------------------------------------ what asyncio calls
@@ -145,14 +152,17 @@ class Upstream(asyncio.BufferedProtocol):
             self._fail(error)
 
     def eof_received(self) -> bool:
+        # Over TLS this is close_notify: an end of file alone may be anybody's, and is not reported here.
+        self._said_goodbye = True
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = self._wire = None
-        if self._at == BODY and self._body is None and exc is None:
+        if self._at == BODY and self._body is None and exc is None and self._said_goodbye:
             self._complete()
         elif self._at in (HEAD, BODY):
-            self._fail(UpstreamBroken("the connection closed before the answer was complete"))
+            why = f": {exc}" if exc is not None else ""
+            self._fail(UpstreamBroken(f"the connection closed before the answer was complete{why}"))
         self._at = CLOSED
         self._keeper.forget(self)
 
@@ -234,9 +244,14 @@ class Upstream(asyncio.BufferedProtocol):
 
     def _complete(self, *, clean: bool = True) -> None:
         receiver, self._receiver = self._receiver, None
-        reusable = clean and self._keep_alive and self._sent_all and self._body is not None
+        reusable = (
+            clean and self._keep_alive and self._sent_all and self._body is not None and not self.retired
+        )
         self._at = IDLE
         if reusable:
+            if self._paused:
+                # The last caller was slow to read; the next one is another.
+                self.resume()
             self._keeper.give_back(self)
         else:
             self._close()

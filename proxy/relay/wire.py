@@ -10,31 +10,39 @@ import select
 import socket
 import struct
 from collections.abc import Iterable
+from typing import Any, cast
 
 Bytes = bytes | memoryview
+QUEUE_BYTES = 64 * 1024
 _RESET = struct.pack("ii", 1, 0)
 
 
 class Wire:
     """The writing side of a transport."""
 
-    __slots__ = ("_descriptor", "_poll", "_transport")
+    __slots__ = ("_descriptor", "_poll", "_tls", "_transport")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         sock = transport.get_extra_info("socket")
-        encrypted = transport.get_extra_info("sslcontext") is not None
-        self._descriptor = -1 if encrypted or sock is None else sock.fileno()
+        self._tls = transport.get_extra_info("ssl_object")
+        self._descriptor = -1 if self._tls is not None or sock is None else sock.fileno()
         self._poll: select.poll | None = None
+        if self._tls is not None:
+            _bound(transport)
 
     def quiet(self) -> bool:
         """Whether the connection is open and nothing waits to be read from it, as the kernel knows now."""
-        if self._transport.is_closing():
+        if self._transport.is_closing() or (self._tls is not None and self._undelivered()):
             return False
         if self._poll is None:
             self._poll = select.poll()
             self._poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not self._poll.poll(0)
+
+    def _undelivered(self) -> bool:
+        """Whether the TLS layer has read something that it has not passed on yet."""
+        return bool(self._tls.pending() or cast("Any", self._transport).get_read_buffer_size())
 
     def hung_up(self) -> bool:
         """Whether the other side has closed or reset, read or not."""
@@ -83,6 +91,16 @@ class Wire:
         if sock is not None and not self._transport.is_closing():
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.abort()
+
+
+def _bound(transport: asyncio.Transport) -> None:
+    """Make the TLS layer hold no more than a plain transport would.
+
+    By default it queues 512 KiB. It also reads ahead while reading is paused, and when the other side then
+    closes, it throws away what it has read: so the socket is paused as soon as anything is waiting.
+    """
+    transport.set_write_buffer_limits(high=QUEUE_BYTES)
+    cast("Any", transport).set_read_buffer_limits(high=1, low=0)
 
 
 def _rest(parts: Iterable[Bytes], sent: int) -> bytes:

@@ -14,6 +14,10 @@ PREFIX = "MORATORIUM_"
 # Read by ./run and by the command line before settings exist.
 NOT_SETTINGS = frozenset({"MORATORIUM_ENV_FILE", "MORATORIUM_VENV"})
 
+_ONLY_HTTPS = (
+    "MORATORIUM_UPSTREAM_CA_FILE", "MORATORIUM_UPSTREAM_SERVER_NAME", "MORATORIUM_UPSTREAM_TLS_MIN_VERSION",
+    "MORATORIUM_UPSTREAM_CLIENT_CERT_FILE", "MORATORIUM_UPSTREAM_CLIENT_KEY_FILE",
+)  # fmt: skip
 _FIELDS = {f"{PREFIX}{field.name.upper()}": field for field in dataclasses.fields(Settings)}
 _SHORT = [name for name, field in _FIELDS.items() if field.metadata["group"] == "short"]
 
@@ -68,10 +72,29 @@ def _contradictions(settings: Settings, given: Mapping[str, str]) -> list[str]:
         problems.append(
             "MORATORIUM_POLICY_FILE or MORATORIUM_BLOCKED_ORG_TYPES: one is needed, or nothing is blocked"
         )
+    problems += _tls_contradictions(settings, given)
     if settings.backend:
         statuses = make_backend(settings.backend).block_statuses
         if settings.block_status not in statuses:
             allowed = " or ".join(map(str, statuses))
             what = f"{settings.block_status} is not for {settings.backend}"
             problems.append(f"MORATORIUM_BLOCK_STATUS: {what}; use {allowed}")
+    return problems
+
+
+def _tls_contradictions(settings: Settings, given: Mapping[str, str]) -> list[str]:
+    problems = []
+    for certificate, key in (
+        ("MORATORIUM_TLS_CERT_FILE", "MORATORIUM_TLS_KEY_FILE"),
+        ("MORATORIUM_UPSTREAM_CLIENT_CERT_FILE", "MORATORIUM_UPSTREAM_CLIENT_KEY_FILE"),
+    ):
+        if (certificate in given) != (key in given):
+            there, lacking = (certificate, key) if certificate in given else (key, certificate)
+            problems.append(f"{lacking}: is needed, because {there} is set")
+    if settings.tls_client_ca_file is not None and settings.tls_cert_file is None:
+        problems.append("MORATORIUM_TLS_CLIENT_CA_FILE: needs MORATORIUM_TLS_CERT_FILE as well")
+    if given.get("MORATORIUM_UPSTREAM", "").startswith("http:"):
+        problems += [
+            f"{name}: is set, but MORATORIUM_UPSTREAM is plain http" for name in _ONLY_HTTPS if name in given
+        ]
     return problems

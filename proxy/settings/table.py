@@ -25,6 +25,7 @@ def _set(group: str, default: str, read: Callable[[str], Any], text: str, *, req
 
 GROUPS = {
     "traffic": "Traffic",
+    "tls": "TLS",
     "identity": "Who is calling",
     "policy": "What is forbidden, to whom, until when",
     "short": "One moratorium without a policy file",
@@ -42,15 +43,36 @@ class Settings:
     backend: str = _set(
         "traffic", "", c.choice(*BACKENDS), f"Its dialect: {', '.join(BACKENDS)}.", required=True
     )
-    upstream_ca_file: Path | None = _set(
-        "traffic", "", c.path, "PEM file of the authorities that the face API's certificate is checked with."
-    )
     listen: c.Address = _set("traffic", "127.0.0.1:8080", c.address, "Where clients connect.")
     metrics_listen: c.Address = _set(
         "traffic", "127.0.0.1:9464", c.address, "Where /metrics, /healthz, /readyz and /startupz are served."
     )
     forward_headers: tuple[str, ...] | None = _set(
         "traffic", "", c.names, "Request header fields that go upstream besides the backend's own list."
+    )
+
+    upstream_ca_file: Path | None = _set(
+        "tls",
+        "",
+        c.path,
+        "PEM file of the authorities that the face API's certificate is checked with; default: the system's.",
+    )
+    upstream_server_name: str | None = _set(
+        "tls", "", c.text, "The name that the face API's certificate must have; default: the upstream's host."
+    )
+    upstream_tls_min_version: str = _set(
+        "tls", "1.2", c.choice("1.2", "1.3"), "Oldest TLS version that is spoken with the face API."
+    )
+    upstream_client_cert_file: Path | None = _set(
+        "tls", "", c.path, "PEM file of the certificate that is shown to the face API, with its chain."
+    )
+    upstream_client_key_file: Path | None = _set("tls", "", c.path, "PEM file of its key, not encrypted.")
+    tls_cert_file: Path | None = _set(
+        "tls", "", c.path, "PEM file of our certificate, with its chain. Clients then have to speak TLS."
+    )
+    tls_key_file: Path | None = _set("tls", "", c.path, "PEM file of its key, not encrypted.")
+    tls_client_ca_file: Path | None = _set(
+        "tls", "", c.path, "PEM file of authorities; clients then have to show a certificate by one of them."
     )
 
     jwt_issuer: str = _set(
@@ -133,7 +155,13 @@ class Settings:
     max_body_bytes: int = _set("limits", "16MiB", c.size, "Largest request body.")
     max_head_bytes: int = _set("limits", "64KiB", c.size, "Largest request head.")
     max_connections: int = _set(
-        "limits", "1024", c.whole(1, 100000), "Client connections at a time; more get 503."
+        "limits", "1024", c.whole(1, 100000), "Client connections at a time, of each worker; more get 503."
+    )
+    max_in_flight: int | None = _set(
+        "limits",
+        "",
+        c.whole(1, 100000),
+        "Calls in flight at a time, of each worker; more get 503. Default: `MORATORIUM_MAX_CONNECTIONS`.",
     )
     head_seconds: float = _set("limits", "10", c.number(0.1, 3600), "For a request head to arrive.")
     body_seconds: float = _set("limits", "30", c.number(0.1, 3600), "Between two pieces of a body.")
@@ -146,10 +174,22 @@ class Settings:
     upstream_idle_seconds: float = _set(
         "limits", "4", c.number(0, 3600), "How long an unused connection to the face API is kept."
     )
+    upstream_resolve_seconds: float = _set(
+        "limits", "30", c.number(0.1, 86400), "How long an answer to the face API's name is used."
+    )
     token_cache_size: int = _set(
         "limits", "10000", c.whole(1, 10_000_000), "Verified tokens that are remembered."
     )
 
+    workers: int = _set(
+        "process", "1", c.whole(1, 256), "Processes that share the traffic port, see docs/operations.md."
+    )
+    watch_seconds: float = _set(
+        "process",
+        "2",
+        c.number(0, 3600),
+        "How often the files that settings name are looked at; a change reloads. 0: only SIGHUP does.",
+    )
     drain_seconds: float = _set("process", "25", c.number(0, 3600), "How long calls may go on after SIGTERM.")
     log_level: str = _set(
         "process",

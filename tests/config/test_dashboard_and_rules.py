@@ -38,6 +38,8 @@ CONTRACT: dict[str, frozenset[str]] = {
     "moratorium_token_cache_misses_total": frozenset(),
     "moratorium_audit_records_total": frozenset(),
     "moratorium_audit_failures_total": frozenset(),
+    "moratorium_tls_handshake_failures_total": frozenset(),
+    "moratorium_connections_turned_away_total": frozenset(),
     "moratorium_build_info": frozenset({"version", "backend"}),
 }
 HISTOGRAMS = (

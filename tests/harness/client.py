@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -51,15 +52,27 @@ class RawClient:
         self._rest = b""
 
     @classmethod
-    async def connect(cls, port: int, *, buffer: int = 64 * 1024) -> "RawClient":
-        """Connect to a port of this machine. `buffer`: how much is read ahead."""
-        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=buffer))
+    async def connect(
+        cls,
+        port: int,
+        *,
+        buffer: int = 64 * 1024,
+        tls: ssl.SSLContext | None = None,
+        name: str = "proxy.test",
+    ) -> "RawClient":
+        """Connect to a port of this machine. `buffer`: how much is read ahead; `name`: whom TLS expects."""
+        server_name = name if tls is not None else None
+        return cls(
+            *await asyncio.open_connection(
+                "127.0.0.1", port, limit=buffer, ssl=tls, server_hostname=server_name
+            )
+        )
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def to(cls, port: int) -> "AsyncIterator[RawClient]":
+    async def to(cls, port: int, *, tls: ssl.SSLContext | None = None) -> "AsyncIterator[RawClient]":
         """The same, closed at the end."""
-        client = await cls.connect(port)
+        client = await cls.connect(port, tls=tls)
         try:
             yield client
         finally:

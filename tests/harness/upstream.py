@@ -6,6 +6,7 @@ strict server behind the proxy would see.
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -193,11 +194,22 @@ def _parser() -> h11.Connection:
 class RecordingUpstream:
     """`async with RecordingUpstream(script) as upstream:`; `script` and the rest may be changed at any time.
 
-    `greeting` is sent as soon as somebody connects; `reads=False`: never takes a byte off the socket.
+    `greeting` is sent as soon as somebody connects; `reads=False`: never takes a byte off the socket. It
+    listens on `host`, with TLS if there is a context for it.
     """
 
-    def __init__(self, script: Script = ordinary, *, reads: bool = True, greeting: bytes = b"") -> None:
+    def __init__(
+        self,
+        script: Script = ordinary,
+        *,
+        reads: bool = True,
+        greeting: bytes = b"",
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.script = script
+        self.host = host
+        self.tls = tls
         self.reads = reads
         self.greeting = greeting
         self.connections: list[Connection] = []
@@ -207,7 +219,7 @@ class RecordingUpstream:
 
     async def __aenter__(self) -> "RecordingUpstream":
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", self.port)
+        self._server = await loop.create_server(lambda: Connection(self), self.host, self.port, ssl=self.tls)
         self.port = int(self._server.sockets[0].getsockname()[1])
         return self
 

@@ -95,6 +95,23 @@ def test_everything_that_is_missing_is_reported_together() -> None:
         ("TIMEZONE", "Mars", "is not an IANA time zone"),
         ("INSECURE_JWKS_HTTP", "maybe", "neither true nor false"),
         ("OPERATOR_URL", "ftp://x", "is not an http or https address"),
+        ("MAX_IN_FLIGHT", "0", "0 is not between 1 and 100000"),
+        ("UPSTREAM_RESOLVE_SECONDS", "0", "0 is not between 0.1 and 86400"),
+        ("UPSTREAM_TLS_MIN_VERSION", "1.1", "'1.1' is not known"),
+        (
+            "TLS_CERT_FILE",
+            "c.pem",
+            "MORATORIUM_TLS_KEY_FILE: is needed, because MORATORIUM_TLS_CERT_FILE is set",
+        ),
+        (
+            "TLS_KEY_FILE",
+            "k.pem",
+            "MORATORIUM_TLS_CERT_FILE: is needed, because MORATORIUM_TLS_KEY_FILE is set",
+        ),
+        ("TLS_CLIENT_CA_FILE", "ca.pem", "MORATORIUM_TLS_CLIENT_CA_FILE: needs MORATORIUM_TLS_CERT_FILE"),
+        ("UPSTREAM_CLIENT_CERT_FILE", "c.pem", "MORATORIUM_UPSTREAM_CLIENT_KEY_FILE: is needed"),
+        ("UPSTREAM_CA_FILE", "ca.pem", "is set, but MORATORIUM_UPSTREAM is plain http"),
+        ("UPSTREAM_SERVER_NAME", "a", "is set, but MORATORIUM_UPSTREAM is plain http"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_expected(name: str, value: str, expected: str) -> None:

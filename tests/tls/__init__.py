@@ -1,0 +1,1 @@
+"""TLS both ways, on real sockets, with certificates made on the spot."""
