@@ -77,15 +77,20 @@ class Memo:
         ):
             return None
         if head is not self._head:
-            if rules.question(head) != self._question:
+            question = rules.question(head)
+            if question != self._question:
+                # `keep` follows, unless the key is lacking; then it asks for the question itself.
+                self._head, self._question = head, question
+                self._telling = None
                 return None
             self._head = head
         rules.tokens.hits += 1
         return telling
 
     def keep(self, head: RequestHead, rules: Rules, keys: KeySet, now: Instant, telling: Telling) -> None:
+        if head is not self._head or rules is not self._rules:
+            self._question = rules.question(head)
         self._head, self._rules, self._keys, self._made_at = head, rules, keys, now
-        self._question = rules.question(head)
         self._telling = telling
 
 
@@ -137,7 +142,7 @@ class Enforcer:
             telling = self._telling(outcome)
             memo.keep(head, rules, keys, now, telling)
         if telling.answer is None and self.metrics.in_flight >= self.max_in_flight:
-            # Judged first: only what would go on needs room, and it has one record, which says that it did not.
+            # Judged first: only what would go on needs room, and its one record says that there was none.
             telling = self._telling(_failure(telling.verdict, Reason.OVERLOADED, now))
         return self._tell(telling, now)
 

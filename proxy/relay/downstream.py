@@ -42,6 +42,7 @@ class Downstream(asyncio.BufferedProtocol):
         self._scanned = 0
         self._head: RequestHead | None = None
         self._body = NO_BODY
+        self.write = self._client.write
         self._exchange = Exchange(self, context)
         self._task: asyncio.Task[None] | None = None
         self._received_at = 0.0
@@ -145,26 +146,24 @@ class Downstream(asyncio.BufferedProtocol):
                 self._scanned = length
                 break
             self._scanned = 0
-            head = self._read(bytes(view[position : end + 4]))
+            raw = bytes(view[position : end + 4])
+            # A head equal to the last one is the last one: reading is a pure function of the bytes.
+            head = self._last_head if raw == self._last_raw else self._read(raw)
             if head is None:
                 return
+            self._head = head
             position = self._ask(head, view, end + 4, size)
         if position < size and self._at != CLOSING:
             self._pending += view[position:size]
 
     def _read(self, raw: bytes) -> RequestHead | None:
-        """A head equal to the last one is the last one: parsing is a pure function of the bytes."""
-        self._received_at = self._context.now()
-        if raw == self._last_raw:
-            self._head = self._last_head
-            return self._last_head
+        """Read a head that is new on this connection; None when it was refused."""
         head = parse_request(raw)
         if isinstance(head, Refusal):
             self._head = None
             self._refuse(head)
             return None
-        self._head = self._last_head = head
-        self._last_raw = raw
+        self._last_head, self._last_raw = head, raw
         return head
 
     def _ask(self, head: RequestHead, view: memoryview, position: int, size: int) -> int:
@@ -187,8 +186,10 @@ class Downstream(asyncio.BufferedProtocol):
                 self._deny(outcome)
                 return position + length
             if isinstance(outcome, Permit) and (upstream := context.pool.take()) is not None:
+                self._at = CALL
+                self._client.deadline = self._received_at + limits.response_seconds
                 self._exchange.begin(outcome, head, self._received_at)
-                self._begin(upstream, body)
+                self._exchange.start(upstream, body, last=True)
                 return position + length
         self._body = BodyReader(length, limits.body_bytes, self._received_at)
         self._pending = bytes(view[position:size])
@@ -321,9 +322,11 @@ class Downstream(asyncio.BufferedProtocol):
         self._at = HEAD
         if self._context.draining:
             self.close_if_idle()
-        self.throttle(reading=not self._client.write_paused)
-        limits = self._context.limits
-        self._client.within(limits.head_seconds if self._pending else limits.idle_seconds)
+        client, context = self._client, self._context
+        if client.reading is client.write_paused:
+            self.throttle(reading=not client.write_paused)
+        limits = context.limits
+        client.deadline = context.now() + (limits.head_seconds if self._pending else limits.idle_seconds)
 
     def _linger(self, *, fatal: bool = False) -> None:
         self._at = CLOSING
@@ -332,16 +335,13 @@ class Downstream(asyncio.BufferedProtocol):
 
     # ------------------------------------------------------------ what an exchange calls
 
-    def write(self, *parts: Bytes) -> None:
-        self._client.write(*parts)
-
     def may_keep_alive(self, *, finished: bool = True) -> bool:
         head = self._head
         return (
             head is not None
             and head.keep_alive
             and not self._context.draining
-            and (self._body.done or (not finished and not head.expects_continue))
+            and (self._body is NO_BODY or self._body.done or (not finished and not head.expects_continue))
         )
 
     def throttle(self, *, reading: bool) -> None:
@@ -351,7 +351,8 @@ class Downstream(asyncio.BufferedProtocol):
     def call_ended(self, *, keep_alive: bool) -> None:
         if keep_alive:
             self._next()
-            self._advance_pending()
+            if self._pending:
+                self._advance_pending()
         else:
             self._linger()
 

@@ -20,6 +20,8 @@ HOP_BY_HOP = frozenset(
 
 _OURS = frozenset({b"x-request-id", b"x-decision-id"}) | HOP_BY_HOP
 
+_PLACEHOLDER = PLACEHOLDER.encode()
+
 _STATUS_LINES = {
     status: b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())
     for status in [s.value for s in HTTPStatus]
@@ -63,9 +65,8 @@ def downstream_head(response: ResponseHead, request: RequestHead, *, keep_alive:
     return b"".join(lines), chunked
 
 
-def ids_and_end(decision_id: bytes) -> bytes:
-    """The last two lines of every head that goes down."""
-    return b"X-Request-Id: %b\r\nX-Decision-Id: %b\r\n\r\n" % (decision_id, decision_id)
+IDS_AND_END = b"X-Request-Id: %b\r\nX-Decision-Id: %b\r\n\r\n"
+"""The last two lines of every head that goes down."""
 
 
 def answer_bytes(answer: Answer, request: RequestHead | None, *, keep_alive: bool) -> bytes:
@@ -74,7 +75,7 @@ def answer_bytes(answer: Answer, request: RequestHead | None, *, keep_alive: boo
     lines += [b"%b: %b\r\n" % field for field in answer.headers]
     lines.append(b"Content-Length: %d\r\n" % len(answer.body))
     version = request.version if request is not None else b"1.1"
-    lines.append(_connection(version, keep_alive=keep_alive) + ids_and_end(PLACEHOLDER.encode()))
+    lines.append(_connection(version, keep_alive=keep_alive) + IDS_AND_END % (_PLACEHOLDER, _PLACEHOLDER))
     if request is None or request.method != b"HEAD":
         lines.append(answer.body)
     return b"".join(lines)
@@ -96,7 +97,7 @@ class Rendered:
         if last[0] is not answer or last[1] is not request or last[2] is not keep_alive:
             self._bytes = answer_bytes(answer, request, keep_alive=keep_alive)
             self._of = (answer, request, keep_alive)
-        return self._bytes.replace(PLACEHOLDER.encode(), decision_id)
+        return self._bytes.replace(_PLACEHOLDER, decision_id)
 
 
 def _connection(version: bytes, *, keep_alive: bool) -> bytes:

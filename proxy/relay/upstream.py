@@ -33,6 +33,9 @@ class Receiver(Protocol):
     def on_response(self, head: ResponseHead, payload: Bytes) -> None:
         """The head of the final answer, and as much of its body as came with it."""
 
+    def on_whole(self, head: ResponseHead, payload: Bytes) -> None:
+        """The whole final answer at once: instead of `on_response` and `on_complete`."""
+
     def on_payload(self, payload: Bytes) -> None:
         """A piece of the answer's body, without any framing."""
 
@@ -200,6 +203,13 @@ class Upstream(asyncio.BufferedProtocol):
     def _begin(self, head: ResponseHead, data: memoryview) -> None:
         self._keep_alive = head.keep_alive
         length = head.length
+        if length == len(data) and self._receiver is not None:
+            # The usual case: the answer is complete with its first bytes.
+            receiver, self._receiver = self._receiver, None
+            self._body = 0
+            self._release(clean=True)
+            receiver.on_whole(head, data)
+            return
         self._body = ChunkReader(extensions=True) if isinstance(length, Chunked) else length
         self._at = BODY
         payload, rest = self._payload(data)
@@ -234,14 +244,17 @@ class Upstream(asyncio.BufferedProtocol):
 
     def _complete(self, *, clean: bool = True) -> None:
         receiver, self._receiver = self._receiver, None
-        reusable = clean and self._keep_alive and self._sent_all and self._body is not None
+        self._release(clean=clean)
+        if receiver is not None:
+            receiver.on_complete()
+
+    def _release(self, *, clean: bool) -> None:
+        """The call is over: keep the connection for another, or close it."""
         self._at = IDLE
-        if reusable:
+        if clean and self._keep_alive and self._sent_all and self._body is not None:
             self._keeper.give_back(self)
         else:
             self._close()
-        if receiver is not None:
-            receiver.on_complete()
 
     def _fail(self, error: UpstreamError) -> None:
         receiver, self._receiver = self._receiver, None
