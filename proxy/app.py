@@ -7,6 +7,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -22,6 +23,7 @@ from proxy.relay.context import Context
 from proxy.relay.pool import Pool
 from proxy.relay.server import RelayServer
 from proxy.settings import Settings
+from proxy.settings.convert import contains
 from proxy.version import __version__
 
 log = logging.getLogger("moratorium.app")
@@ -86,6 +88,8 @@ class Application:
             host=upstream.authority.encode(),
             now=time.monotonic,
             spawn=self.spawn,
+            trusts=partial(contains, settings.trusted_proxies or ()),
+            tell_addresses=settings.forward_client_address,
         )
 
     # ------------------------------------------------------------ life

@@ -22,7 +22,7 @@ from proxy.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from proxy.messages import Answer, RequestHead
+from proxy.messages import NO_TRAIL, Answer, RequestHead, Trail
 from proxy.metrics import Metrics, Tally
 from proxy.pipeline import Question, Rules, check, refused
 from proxy.policy.model import Instant, Permit, Refusal, Verdict
@@ -122,9 +122,13 @@ class Enforcer:
         return f"<Enforcer [{moratoria} | {self.rules.policy.revision[:8]} | {self.rules.backend.name}]>"
 
     def admit(
-        self, head: RequestHead, memo: Memo, *, lacking: Reason | None = None
+        self, head: RequestHead, memo: Memo, *, lacking: Reason | None = None, trail: Trail = NO_TRAIL
     ) -> Permit | Denied | NeedKey:
-        """Decide on one request. `lacking`: the key was asked for; what it means if it is still not there."""
+        """Decide on one request.
+
+        `lacking`: the key was asked for; what it means if it is still not there. `trail`: what a trusted peer
+        says of the call, for the record.
+        """
         now, rules = self.clock(), self.rules
         try:
             keys = self.keys.keys
@@ -144,7 +148,7 @@ class Enforcer:
         if telling.answer is None and self.metrics.in_flight >= self.max_in_flight:
             # Judged first: only what would go on needs room, and its one record says that there was none.
             telling = self._telling(_failure(telling.verdict, Reason.OVERLOADED, now))
-        return self._tell(telling, now)
+        return self._tell(telling, now, trail=trail)
 
     async def supply(self, need: NeedKey) -> Reason:
         """Ask the issuer for the key. Then ask `admit` again, with what this says as `lacking`.
@@ -190,13 +194,15 @@ class Enforcer:
         words = None if going_on else answer(verdict, PLACEHOLDER, self.rules.backend, self.manners)
         return Telling(verdict, record, self.metrics.tally(verdict, policy.mode), words)
 
-    def _tell(self, telling: Telling, now: Instant, decision_id: bytes = b"") -> Permit | Denied:
+    def _tell(
+        self, telling: Telling, now: Instant, decision_id: bytes = b"", trail: Trail = NO_TRAIL
+    ) -> Permit | Denied:
         """Record, count, and only then let go on or deny. Without an id the decision gets the next one."""
         if not decision_id:
             self._count += 1
             decision_id = b"%b-%012x" % (self.prefix, self._count)
         try:
-            self.audit.write(telling.record.line(decision_id, now))
+            self.audit.write(telling.record.line(decision_id, now, trail))
         except AuditUnwritable as error:
             log.error("decision not recorded", extra={"why": error.why, "reason": telling.verdict.reason})
             if not self.allow_unrecorded:

@@ -51,6 +51,21 @@ class RequestHead(NamedTuple):
         return [value for key, value in self.headers if key == name]
 
 
+class Trail(NamedTuple):
+    """What a trusted peer says of a call; empty where it says nothing, or nothing that can be used."""
+
+    request_id: bytes = b""
+    trace_id: bytes = b""
+    trace_flags: bytes = b"00"
+    tracestate: bytes = b""
+    forwarded: bytes = b""
+    via: bytes = b""
+
+
+NO_TRAIL = Trail()
+"""Of a call whose peer is not trusted: what it says is not even read."""
+
+
 class Slot(NamedTuple):
     """A header field that can hold a token: bare, or behind a scheme such as `Bearer` (RFC 6750 2.1)."""
 

@@ -36,6 +36,10 @@ class Context:
     host: bytes
     now: Callable[[], float]
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    trusts: Callable[[str], bool] = lambda _address: False
+    """Whether a peer's address is that of a configured proxy, whose trail is continued."""
+    tell_addresses: bool = False
+    """Whether the face API learns the callers' addresses (Forwarded)."""
     connections: set[Connection] = field(default_factory=set)
     draining: bool = False
     array: bytearray = field(default_factory=lambda: bytearray(BUFFER_SIZE))

@@ -12,7 +12,7 @@ from typing import Any, cast
 from proxy.authn.verifier import NeedKey
 from proxy.enforcer import Denied, Memo
 from proxy.errors import UpstreamUnreachable
-from proxy.messages import RequestHead
+from proxy.messages import NO_TRAIL, RequestHead
 from proxy.policy.model import Permit, Refusal
 from proxy.policy.reasons import Reason
 from proxy.relay.body import NO_BODY, BodyReader, BodyTooLarge
@@ -23,6 +23,7 @@ from proxy.relay.exchange import Exchange
 from proxy.relay.framing import END_OF_HEAD, parse_request
 from proxy.relay.headers import Rendered
 from proxy.relay.pool import BUFFER_SIZE
+from proxy.relay.trail import Origin, node, trail_of
 from proxy.relay.upstream import Upstream
 from proxy.relay.wire import Bytes
 
@@ -47,6 +48,8 @@ class Downstream(asyncio.BufferedProtocol):
         self._task: asyncio.Task[None] | None = None
         self._received_at = 0.0
         self._over_limit = False
+        self._trusted = False
+        self._trail = NO_TRAIL
         self._last_raw = b""
         self._last_head: RequestHead | None = None
         self._memo = Memo()
@@ -63,6 +66,13 @@ class Downstream(asyncio.BufferedProtocol):
         context = self._context
         context.connections.add(self)
         self._over_limit = len(context.connections) > context.limits.connections
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._trusted = context.trusts(address)
+        self._exchange.origin = Origin(
+            node(address) if context.tell_addresses and address else b"_hidden",
+            b"http" if transport.get_extra_info("sslcontext") is None else b"https",
+        )
         self._received_at = context.now()
         self._client.within(context.limits.head_seconds)
 
@@ -152,6 +162,8 @@ class Downstream(asyncio.BufferedProtocol):
             if head is None:
                 return
             self._head = head
+            if self._trusted:
+                self._trail = trail_of(head)
             position = self._ask(head, view, end + 4, size)
         if position < size and self._at != CLOSING:
             self._pending += view[position:size]
@@ -177,7 +189,7 @@ class Downstream(asyncio.BufferedProtocol):
             self._refuse(Refusal(Reason.BODY_TOO_LARGE, f"The limit is {limits.body_bytes} bytes."))
             return size
 
-        outcome = context.enforcer.admit(head, self._memo)
+        outcome = context.enforcer.admit(head, self._memo, trail=self._trail)
         if isinstance(length, int) and length <= size - position:
             # The usual case: the whole body has come with the head.
             self._body = NO_BODY
@@ -188,7 +200,7 @@ class Downstream(asyncio.BufferedProtocol):
             if isinstance(outcome, Permit) and (upstream := context.pool.take()) is not None:
                 self._at = CALL
                 self._client.deadline = self._received_at + limits.response_seconds
-                self._exchange.begin(outcome, head, self._received_at)
+                self._exchange.begin(outcome, head, self._received_at, self._trail)
                 self._exchange.start(upstream, body, last=True)
                 return position + length
         self._body = BodyReader(length, limits.body_bytes, self._received_at)
@@ -204,7 +216,7 @@ class Downstream(asyncio.BufferedProtocol):
         elif isinstance(outcome, NeedKey):
             self._wait_for(self._ask_again(head, outcome))
         else:
-            self._exchange.begin(outcome, head, self._received_at)
+            self._exchange.begin(outcome, head, self._received_at, self._trail)
             upstream = context.pool.take()
             if upstream is None:
                 self._wait_for(self._connect())
@@ -219,7 +231,7 @@ class Downstream(asyncio.BufferedProtocol):
     async def _ask_again(self, head: RequestHead, need: NeedKey) -> None:
         lacking = await self._context.enforcer.supply(need)
         self._task = None
-        self._obey(head, self._context.enforcer.admit(head, self._memo, lacking=lacking))
+        self._obey(head, self._context.enforcer.admit(head, self._memo, lacking=lacking, trail=self._trail))
         self._advance_pending()
 
     async def _connect(self) -> None:
@@ -304,7 +316,9 @@ class Downstream(asyncio.BufferedProtocol):
         # Whoever expects 100-continue may or may not send the body after this; only closing is unambiguous.
         keep_alive = not fatal and self.may_keep_alive(finished=False)
         self._client.write(
-            self._rendered.bytes_of(denied.answer, self._head, denied.decision_id, keep_alive=keep_alive)
+            self._rendered.bytes_of(
+                denied, self._head, self._trail.request_id or denied.decision_id, keep_alive=keep_alive
+            )
         )
         metrics = self._context.enforcer.metrics
         metrics.requests[denied.verdict.decision].observe(self._context.now() - self._received_at)

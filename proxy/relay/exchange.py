@@ -4,13 +4,14 @@ from typing import Protocol
 
 from proxy.enforcer import Denied
 from proxy.errors import UpstreamError, UpstreamTimeout
-from proxy.messages import Chunked, RequestHead
+from proxy.messages import NO_TRAIL, Chunked, RequestHead, Trail
 from proxy.policy.model import Permit
 from proxy.policy.reasons import Decision
 from proxy.relay.chunks import LAST_CHUNK, frame
 from proxy.relay.context import Context
 from proxy.relay.framing import ResponseHead
 from proxy.relay.headers import IDS_AND_END, downstream_head, upstream_head
+from proxy.relay.trail import Origin, call_lines, route_lines
 from proxy.relay.upstream import Upstream
 from proxy.relay.wire import Bytes
 
@@ -41,8 +42,8 @@ class Exchange:
 
     __slots__ = (
         "_chunked_down", "_client", "_context", "_continued", "_keep_alive", "_lines", "_permit",
-        "_received_at", "_response", "_sent_at", "_up", "_write", "begun", "head", "open", "stalled",
-        "upstream",
+        "_received_at", "_response", "_sent_at", "_trail", "_up", "_write", "begun", "head", "open", "origin",
+        "stalled", "upstream",
     )  # fmt: skip
 
     def __init__(self, client: Client, context: Context) -> None:
@@ -56,9 +57,12 @@ class Exchange:
         self._keep_alive = False
         self.upstream: Upstream | None = None
         self.open = False
+        self.origin = Origin()
+        self._trail = NO_TRAIL
 
-    def begin(self, permit: Permit, head: RequestHead, received_at: float) -> None:
+    def begin(self, permit: Permit, head: RequestHead, received_at: float, trail: Trail) -> None:
         """A new call; nothing of the last one is left."""
+        self._trail = trail
         self._permit = permit
         self._received_at = received_at
         self._continued = False
@@ -75,8 +79,10 @@ class Exchange:
         context, head, permit = self._context, self.head, self._permit
         self.upstream = upstream
         if self._up[0] is not head:
-            self._up = (head, upstream_head(head, context.enforcer.rules.backend.forwards, context.host))
-        lines = b"%b%b\r\n\r\n" % (self._up[1], permit.decision_id)
+            route = route_lines(head, self._trail, self.origin)
+            forwards = context.enforcer.rules.backend.forwards
+            self._up = (head, upstream_head(head, forwards, context.host, route))
+        lines = self._up[1] + call_lines(permit.decision_id, self._trail)
         if isinstance(head.length, Chunked):
             body = frame(body, last=last)
         now = context.now()
@@ -161,7 +167,7 @@ class Exchange:
             self._keep_alive = keep_alive and (delimited or request.version == b"1.1")
             self._lines, self._chunked_down = downstream_head(head, request, keep_alive=self._keep_alive)
         decision_id = self._permit.decision_id
-        return self._lines + IDS_AND_END % (decision_id, decision_id)
+        return self._lines + IDS_AND_END % (self._trail.request_id or decision_id, decision_id)
 
     def on_payload(self, payload: Bytes) -> None:
         self._write(frame(payload) if self._chunked_down else payload)

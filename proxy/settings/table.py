@@ -49,6 +49,15 @@ class Settings:
     metrics_listen: c.Address = _set(
         "traffic", "127.0.0.1:9464", c.address, "Where /metrics, /healthz, /readyz and /startupz are served."
     )
+    trusted_proxies: tuple[c.Network, ...] | None = _set(
+        "traffic",
+        "",
+        c.networks,
+        "Networks (CIDR) of proxies before this one; their X-Request-Id, traceparent, Forwarded, Via go on.",
+    )
+    forward_client_address: bool = _set(
+        "traffic", "false", c.flag, "Tell the face API the callers' addresses (`Forwarded: for=`)."
+    )
     forward_headers: tuple[str, ...] | None = _set(
         "traffic", "", c.names, "Request header fields that go upstream besides the backend's own list."
     )
