@@ -35,6 +35,8 @@ class RequestHead(NamedTuple):
     expects_continue: bool = False
     options: frozenset[bytes] = frozenset()
     """Members of the Connection field, lower case."""
+    upgrade: bool = False
+    """Whether it asks for a WebSocket (RFC 6455); no other upgrade gets this far."""
 
     @property
     def path(self) -> bytes:

@@ -152,6 +152,7 @@ class Route(NamedTuple):
     methods: frozenset[str]
     path: str
     operation: Operation
+    websocket: bool = False
 
 
 @dataclass(frozen=True, slots=True)

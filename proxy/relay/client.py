@@ -12,7 +12,7 @@ NEVER = math.inf
 class ClientSide:
     """Owns the transport, its throttle and its deadline; knows nothing of requests."""
 
-    __slots__ = ("_context", "_transport", "_wire", "deadline", "reading", "write_paused")
+    __slots__ = ("_context", "_transport", "_wire", "deadline", "patience", "reading", "write_paused")
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -20,6 +20,7 @@ class ClientSide:
         self._wire: Wire | None = None
         self.reading = True
         self.write_paused = False
+        self.patience = context.limits.body_seconds
         self.deadline = NEVER
 
     def opened(self, transport: asyncio.Transport) -> None:
@@ -30,10 +31,10 @@ class ClientSide:
         self._transport = self._wire = None
 
     def write(self, *parts: Bytes) -> None:
-        """Send these; the client has the body time to take them."""
+        """Send these; the client has `patience` seconds to take them."""
         if self._wire is not None:
             self._wire.send(*parts)
-            self.deadline = self._context.now() + self._context.limits.body_seconds
+            self.deadline = self._context.now() + self.patience
 
     def within(self, seconds: float) -> None:
         """Something has to happen in this time."""

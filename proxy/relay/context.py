@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from proxy.enforcer import Enforcer
+from proxy.policy.model import Instant
 from proxy.relay.limits import Limits
 from proxy.relay.pool import BUFFER_SIZE, Pool
 
@@ -44,6 +45,10 @@ class Context:
     draining: bool = False
     array: bytearray = field(default_factory=lambda: bytearray(BUFFER_SIZE))
     buffer: memoryview = field(init=False)
+
+    def over(self, holds_until: Instant) -> bool:
+        """Whether a decision no longer holds, by wall time."""
+        return self.enforcer.clock() >= holds_until
 
     def __post_init__(self) -> None:
         self.buffer = memoryview(self.array)

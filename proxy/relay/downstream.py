@@ -13,7 +13,7 @@ from proxy.authn.verifier import NeedKey
 from proxy.enforcer import Denied, Memo
 from proxy.errors import UpstreamUnreachable
 from proxy.messages import NO_TRAIL, RequestHead
-from proxy.policy.model import Permit, Refusal
+from proxy.policy.model import FOREVER, Instant, Permit, Refusal
 from proxy.policy.reasons import Reason
 from proxy.relay.body import NO_BODY, BodyReader, BodyTooLarge
 from proxy.relay.chunks import ChunkError
@@ -27,8 +27,8 @@ from proxy.relay.trail import Origin, node, trail_of
 from proxy.relay.upstream import Upstream
 from proxy.relay.wire import Bytes
 
-HEAD, DECIDING, CALL, DRAIN, CLOSING = range(5)
-_NAMES = ("head", "deciding", "call", "drain", "closing")
+HEAD, DECIDING, CALL, DRAIN, TUNNEL, CLOSING = range(6)
+_NAMES = ("head", "deciding", "call", "drain", "tunnel", "closing")
 
 
 class Downstream(asyncio.BufferedProtocol):
@@ -50,6 +50,7 @@ class Downstream(asyncio.BufferedProtocol):
         self._over_limit = False
         self._trusted = False
         self._trail = NO_TRAIL
+        self._holds_until = FOREVER
         self._last_raw = b""
         self._last_head: RequestHead | None = None
         self._memo = Memo()
@@ -96,6 +97,9 @@ class Downstream(asyncio.BufferedProtocol):
         elif at == DRAIN:
             self._drain(self._buffer[:nbytes])
             self._advance_pending()
+        elif at == TUNNEL:
+            self._client.within(self._context.limits.tunnel_idle_seconds)
+            self._exchange.send(self._buffer[:nbytes], last=False)
         elif at != CLOSING:
             self._pending += self._buffer[:nbytes]
             self.throttle(reading=len(self._pending) < BUFFER_SIZE)
@@ -354,6 +358,7 @@ class Downstream(asyncio.BufferedProtocol):
         return (
             head is not None
             and head.keep_alive
+            and not head.upgrade
             and not self._context.draining
             and (self._body is NO_BODY or self._body.done or (not finished and not head.expects_continue))
         )
@@ -361,6 +366,14 @@ class Downstream(asyncio.BufferedProtocol):
     def throttle(self, *, reading: bool) -> None:
         if self._client.throttle(reading=reading) and reading:
             self._body.held_up(self._context.now(), self._context.limits)
+
+    def tunnel_opened(self, holds_until: Instant) -> None:
+        self._at = TUNNEL
+        self._holds_until = holds_until
+        self._client.patience = self._context.limits.tunnel_idle_seconds
+        data, self._pending = self._pending, b""
+        if data:
+            self._exchange.send(data, last=False)
 
     def call_ended(self, *, keep_alive: bool) -> None:
         if keep_alive:
@@ -382,6 +395,9 @@ class Downstream(asyncio.BufferedProtocol):
     def sweep(self, now: float) -> None:
         if self._client.deadline <= now:
             self._expired()
+        elif self._at == TUNNEL and self._context.over(self._holds_until):
+            self._linger()
+            self._exchange.cancel()
         elif self._client.has_left_unseen():
             self.abort()
 

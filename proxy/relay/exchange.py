@@ -5,7 +5,7 @@ from typing import Protocol
 from proxy.enforcer import Denied
 from proxy.errors import UpstreamError, UpstreamTimeout
 from proxy.messages import NO_TRAIL, Chunked, RequestHead, Trail
-from proxy.policy.model import Permit
+from proxy.policy.model import Instant, Permit
 from proxy.policy.reasons import Decision
 from proxy.relay.chunks import LAST_CHUNK, frame
 from proxy.relay.context import Context
@@ -29,6 +29,9 @@ class Client(Protocol):
 
     def throttle(self, *, reading: bool) -> None:
         """Stop or go on reading the request's body."""
+
+    def tunnel_opened(self, holds_until: Instant) -> None:
+        """From here on both sides talk as they like, until the decision no longer holds."""
 
     def call_ended(self, *, keep_alive: bool) -> None:
         """The answer is complete."""
@@ -88,7 +91,7 @@ class Exchange:
         now = context.now()
         self._sent_at = now
         context.enforcer.metrics.overhead.observe(now - self._received_at)
-        upstream.forward(permit, self, head.method, lines, body, last=last)
+        upstream.forward(permit, self, head, lines, body, last=last)
 
     def send(self, payload: Bytes, *, last: bool) -> None:
         """Pass a piece of the request's body on."""
@@ -168,6 +171,14 @@ class Exchange:
             self._lines, self._chunked_down = downstream_head(head, request, keep_alive=self._keep_alive)
         decision_id = self._permit.decision_id
         return self._lines + IDS_AND_END % (self._trail.request_id or decision_id, decision_id)
+
+    def on_switch(self, head: ResponseHead, data: Bytes) -> None:
+        self.begun = True
+        self._chunked_down = False
+        lines = self._head_down(head)
+        self._keep_alive = False
+        self._client.tunnel_opened(self._permit.verdict.holds_until)
+        self._write(lines, data)
 
     def on_payload(self, payload: Bytes) -> None:
         self._write(frame(payload) if self._chunked_down else payload)

@@ -20,6 +20,11 @@ HOP_BY_HOP = frozenset(
     }
 )  # fmt: skip
 
+# RFC 6455 section 11.3; passed on only with the upgrade itself. The token may not travel in them.
+_WEBSOCKET = frozenset(
+    {b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-protocol", b"sec-websocket-extensions"}
+)
+
 _OURS = frozenset({b"x-request-id", b"x-decision-id"}) | HOP_BY_HOP
 
 _PLACEHOLDER = PLACEHOLDER.encode()
@@ -43,7 +48,10 @@ def upstream_head(head: RequestHead, forwards: frozenset[bytes], host: bytes, ro
     """
     lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, head.target, host)]
     lines += [b"%b: %b\r\n" % field for field in head.headers if field[0] in forwards]
-    if head.length is CHUNKED:
+    if head.upgrade:
+        lines += [b"%b: %b\r\n" % field for field in head.headers if field[0] in _WEBSOCKET]
+        lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
+    elif head.length is CHUNKED:
         lines.append(b"Transfer-Encoding: chunked\r\n")
     elif head.length or head.method in (b"POST", b"PUT", b"PATCH"):
         lines.append(b"Content-Length: %d\r\n" % head.length)
@@ -64,10 +72,13 @@ def downstream_head(response: ResponseHead, request: RequestHead, *, keep_alive:
             kept = name not in _OURS and name not in options
         if kept:
             lines.append(b"%b: %b\r\n" % (name, value))
+    lines.append(b"Via: 1.1 %b\r\n" % PSEUDONYM)
+    if response.status == 101:
+        lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
+        return b"".join(lines), False
     chunked = response.length in (None, CHUNKED) and request.version == b"1.1"
     if chunked:
         lines.append(b"Transfer-Encoding: chunked\r\n")
-    lines.append(b"Via: 1.1 %b\r\n" % PSEUDONYM)
     lines.append(_connection(request.version, keep_alive=keep_alive))
     return b"".join(lines), chunked
 

@@ -8,7 +8,7 @@ import asyncio
 from typing import Protocol, cast
 
 from proxy.errors import UpstreamBroken, UpstreamError
-from proxy.messages import Chunked
+from proxy.messages import Chunked, RequestHead
 from proxy.policy.model import Permit
 from proxy.relay.chunks import ChunkError, ChunkReader
 from proxy.relay.framing import END_OF_HEAD, ResponseHead, parse_response
@@ -17,8 +17,8 @@ from proxy.relay.wire import Bytes, Wire
 MAX_HEAD = 64 * 1024
 MAX_INTERIM = 20
 
-IDLE, HEAD, BODY, CLOSED = range(4)
-_NAMES = ("idle", "head", "body", "closed")
+IDLE, HEAD, BODY, TUNNEL, CLOSED = range(5)
+_NAMES = ("idle", "head", "body", "tunnel", "closed")
 
 
 class Receiver(Protocol):
@@ -36,8 +36,11 @@ class Receiver(Protocol):
     def on_whole(self, head: ResponseHead, payload: Bytes) -> None:
         """The whole final answer at once: instead of `on_response` and `on_complete`."""
 
+    def on_switch(self, head: ResponseHead, data: Bytes) -> None:
+        """101: from here on both sides talk as they like; `data` is what has been said already."""
+
     def on_payload(self, payload: Bytes) -> None:
-        """A piece of the answer's body, without any framing."""
+        """A piece of the answer's body, without any framing; or of a tunnel."""
 
     def on_complete(self) -> None:
         """The answer has ended as it should."""
@@ -72,6 +75,7 @@ class Upstream(asyncio.BufferedProtocol):
         self._receiver: Receiver | None = None
         self._at = IDLE
         self._method = b""
+        self._upgrade = False
         self._pending = b""
         self._interim = 0
         self._body: int | ChunkReader | None = None
@@ -91,13 +95,17 @@ class Upstream(asyncio.BufferedProtocol):
     # ------------------------------------------------------------ what the caller's side does
 
     def forward(
-        self, _permit: Permit, receiver: Receiver, method: bytes, head: bytes, body: Bytes, *, last: bool
+        self, _permit: Permit, receiver: Receiver, call: RequestHead, head: bytes, body: Bytes, *, last: bool
     ) -> None:
-        """Send a permitted call: its head and as much of its body as is there. `last`: that is all of it."""
+        """Send a permitted call: its head and as much of its body as is there. `last`: that is all of it.
+
+        `call` says how the answer is to be read (RFC 9112 6.3); `head` are the bytes that go.
+        """
         assert self._wire is not None  # noqa: S101
         self._receiver = receiver
-        if method != self._method:
-            self._method, self._last_raw = method, b""
+        if call.method != self._method or call.upgrade:
+            self._method, self._last_raw = call.method, b""
+        self._upgrade = call.upgrade
         self._at = HEAD
         self._interim = 0
         self._sent_all = last
@@ -108,7 +116,7 @@ class Upstream(asyncio.BufferedProtocol):
 
     def send(self, *parts: Bytes, last: bool) -> None:
         """Send a piece of the body, framed already."""
-        if self._wire is not None and self._at in (HEAD, BODY):
+        if self._wire is not None and self._at in (HEAD, BODY, TUNNEL):
             self._sent_all = last
             if parts:
                 self._wire.send(*parts)
@@ -142,6 +150,8 @@ class Upstream(asyncio.BufferedProtocol):
                 self._read_head(nbytes)
             elif self._at == BODY:
                 self._read_body(self._buffer[:nbytes])
+            elif self._at == TUNNEL and self._receiver is not None:
+                self._receiver.on_payload(self._buffer[:nbytes])
             else:
                 self._close()
         except UpstreamError as error:
@@ -154,6 +164,8 @@ class Upstream(asyncio.BufferedProtocol):
         self._transport = self._wire = None
         if self._at == BODY and self._body is None and exc is None:
             self._complete()
+        elif self._at == TUNNEL:
+            self._complete(clean=False)
         elif self._at in (HEAD, BODY):
             self._fail(UpstreamBroken("the connection closed before the answer was complete"))
         self._at = CLOSED
@@ -183,6 +195,10 @@ class Upstream(asyncio.BufferedProtocol):
                 return
             head = self._parse(data[start : end + 4])
             start = end + 4
+            if head.status == 101 and self._receiver is not None:
+                self._at = TUNNEL
+                self._receiver.on_switch(head, memoryview(data)[start:])
+                return
             if head.status >= 200:
                 self._begin(head, memoryview(data)[start:])
                 return
@@ -196,7 +212,7 @@ class Upstream(asyncio.BufferedProtocol):
         """A head equal to the last one is the last one: parsing is a pure function of bytes and method."""
         if raw == self._last_raw and self._last_head is not None:
             return self._last_head
-        head = parse_response(raw, self._method)
+        head = parse_response(raw, self._method, upgrade=self._upgrade)
         self._last_raw, self._last_head = raw, head
         return head
 

@@ -152,6 +152,9 @@ class Settings:
     idle_seconds: float = _set("limits", "75", c.number(0.1, 3600), "Between two requests on one connection.")
     connect_seconds: float = _set("limits", "5", c.number(0.1, 3600), "For a connection to the face API.")
     response_seconds: float = _set("limits", "60", c.number(0.1, 3600), "For the face API's answer to begin.")
+    tunnel_idle_seconds: float = _set(
+        "limits", "300", c.number(0.1, 86400), "How long a WebSocket may be silent, either way."
+    )
     upstream_idle_seconds: float = _set(
         "limits", "4", c.number(0, 3600), "How long an unused connection to the face API is kept."
     )
