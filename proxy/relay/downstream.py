@@ -20,8 +20,8 @@ from proxy.relay.chunks import ChunkError
 from proxy.relay.client import NEVER, ClientSide
 from proxy.relay.context import Context
 from proxy.relay.exchange import Exchange
-from proxy.relay.framing import END_OF_HEAD, parse_request
 from proxy.relay.headers import Rendered
+from proxy.relay.intake import HeadReader
 from proxy.relay.pool import BUFFER_SIZE
 from proxy.relay.trail import Origin, node, trail_of
 from proxy.relay.upstream import Upstream
@@ -40,7 +40,7 @@ class Downstream(asyncio.BufferedProtocol):
         self._client = ClientSide(context)
         self._at = HEAD
         self._pending = b""
-        self._scanned = 0
+        self._heads = HeadReader(context.limits.head_bytes)
         self._head: RequestHead | None = None
         self._body = NO_BODY
         self.write = self._client.write
@@ -51,8 +51,6 @@ class Downstream(asyncio.BufferedProtocol):
         self._trusted = False
         self._trail = NO_TRAIL
         self._holds_until = FOREVER
-        self._last_raw = b""
-        self._last_head: RequestHead | None = None
         self._memo = Memo()
         self._rendered = Rendered()
 
@@ -148,39 +146,21 @@ class Downstream(asyncio.BufferedProtocol):
 
         `source` may be the buffer that all connections share: what is not used up is copied at the end.
         """
-        view = memoryview(source)
-        position = 0
+        position, view = 0, memoryview(source)
         while position < size and self._at == HEAD and not self._client.write_paused and not self._pending:
-            end = source.find(END_OF_HEAD, position + max(0, self._scanned - 3), size)
-            length = (size if end < 0 else end) - position
-            if length > self._context.limits.head_bytes:
-                self._refuse(Refusal(Reason.HEAD_TOO_LARGE))
-                return
-            if end < 0:
-                self._scanned = length
-                break
-            self._scanned = 0
-            raw = bytes(view[position : end + 4])
-            # A head equal to the last one is the last one: reading is a pure function of the bytes.
-            head = self._last_head if raw == self._last_raw else self._read(raw)
+            head = self._heads.read(source, position, size)
             if head is None:
+                break
+            if isinstance(head, Refusal):
+                self._head = None
+                self._refuse(head)
                 return
             self._head = head
             if self._trusted:
                 self._trail = trail_of(head)
-            position = self._ask(head, view, end + 4, size)
+            position = self._ask(head, view, self._heads.end, size)
         if position < size and self._at != CLOSING:
             self._pending += view[position:size]
-
-    def _read(self, raw: bytes) -> RequestHead | None:
-        """Read a head that is new on this connection; None when it was refused."""
-        head = parse_request(raw)
-        if isinstance(head, Refusal):
-            self._head = None
-            self._refuse(head)
-            return None
-        self._last_head, self._last_raw = head, raw
-        return head
 
     def _ask(self, head: RequestHead, view: memoryview, position: int, size: int) -> int:
         """Decide on one request whose body begins at `position`; gives where the unused bytes begin."""
