@@ -31,6 +31,8 @@ from proxy.rescue import PLACEHOLDER, Manners, answer
 
 log = logging.getLogger("moratorium.enforcer")
 
+MAX_TOLD = 1000
+
 
 class Denied(NamedTuple):
     """A call that does not go on, with the answer it gets, in which `PLACEHOLDER` stands for the id."""
@@ -113,6 +115,8 @@ class Enforcer:
     prefix: bytes = field(init=False)
     _count: int = 0
     _judged_with: KeySet = EMPTY
+    _told: dict[tuple[object, ...], Telling] = field(default_factory=dict)
+    _told_under: Rules | None = None
 
     def __post_init__(self) -> None:
         self.prefix = self.instance.encode()
@@ -188,6 +192,22 @@ class Enforcer:
         self._judged_with = keys
 
     def _telling(self, verdict: Verdict) -> Telling:
+        """What follows from a verdict: made once for all callers who differ in nothing but their tokens."""
+        rule, operation, caller = verdict.rule, verdict.operation, verdict.caller
+        if caller is None:
+            return self._make_telling(verdict)
+        if self._told_under is not self.rules or len(self._told) >= MAX_TOLD:
+            self._told, self._told_under = {}, self.rules
+        key = (
+            verdict.reason, verdict.detail, verdict.exemption, verdict.until, verdict.org_type,
+            rule and rule.id, operation and operation.name, caller[:-1],
+        )  # fmt: skip
+        telling = self._told.get(key)
+        if telling is None:
+            telling = self._told[key] = self._make_telling(verdict)
+        return Telling(verdict, *telling[1:])
+
+    def _make_telling(self, verdict: Verdict) -> Telling:
         policy = self.rules.policy
         record = Template(verdict, revision=policy.revision, mode=policy.mode, instance=self.instance)
         going_on = verdict.decision is Decision.ALLOWED

@@ -75,8 +75,7 @@ def operation(name: str, *classes: OperationClass) -> Operation:
 UNKNOWN_OPERATION = operation("unknown", OperationClass.UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks, as a verified token says. `valid_until`: the first instant at which the token is refused."""
 
     issuer: str
