@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -36,6 +37,7 @@ from proxy.relay.descriptors import Shares, needed, raise_limit, share_out
 from proxy.relay.pool import Pool
 from proxy.relay.server import RelayServer
 from proxy.settings import Settings
+from proxy.settings.convert import contains
 from proxy.version import __version__
 from proxy.watch import Watch, watch_forever
 
@@ -142,6 +144,8 @@ class Application:
             host=upstream.authority.encode(),
             now=time.monotonic,
             spawn=self.spawn,
+            trusts=partial(contains, settings.trusted_proxies or ()),
+            tell_addresses=settings.forward_client_address,
         )
 
     # ------------------------------------------------------------ life

@@ -132,6 +132,7 @@ def make_limits(settings: Settings) -> Limits:
         body_seconds=settings.body_seconds,
         body_rate=settings.min_body_rate,
         response_seconds=settings.response_seconds,
+        tunnel_idle_seconds=settings.tunnel_idle_seconds,
     )
 
 

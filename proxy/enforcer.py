@@ -22,7 +22,7 @@ from proxy.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from proxy.messages import Answer, RequestHead
+from proxy.messages import NO_TRAIL, Answer, RequestHead, Trail
 from proxy.metrics import Metrics, Tally
 from proxy.pipeline import Question, Rules, check, refused
 from proxy.policy.model import Instant, Permit, Refusal, Verdict
@@ -30,6 +30,8 @@ from proxy.policy.reasons import Decision, Reason
 from proxy.rescue import PLACEHOLDER, Manners, answer
 
 log = logging.getLogger("moratorium.enforcer")
+
+MAX_TOLD = 1000
 
 
 class Denied(NamedTuple):
@@ -77,15 +79,20 @@ class Memo:
         ):
             return None
         if head is not self._head:
-            if rules.question(head) != self._question:
+            question = rules.question(head)
+            if question != self._question:
+                # `keep` follows, unless the key is lacking; then it asks for the question itself.
+                self._head, self._question = head, question
+                self._telling = None
                 return None
             self._head = head
         rules.tokens.hits += 1
         return telling
 
     def keep(self, head: RequestHead, rules: Rules, keys: KeySet, now: Instant, telling: Telling) -> None:
+        if head is not self._head or rules is not self._rules:
+            self._question = rules.question(head)
         self._head, self._rules, self._keys, self._made_at = head, rules, keys, now
-        self._question = rules.question(head)
         self._telling = telling
 
 
@@ -108,6 +115,8 @@ class Enforcer:
     prefix: bytes = field(init=False)
     _count: int = 0
     _judged_with: KeySet = EMPTY
+    _told: dict[tuple[object, ...], Telling] = field(default_factory=dict)
+    _told_under: Rules | None = None
 
     def __post_init__(self) -> None:
         self.prefix = self.instance.encode()
@@ -117,9 +126,13 @@ class Enforcer:
         return f"<Enforcer [{moratoria} | {self.rules.policy.revision[:8]} | {self.rules.backend.name}]>"
 
     def admit(
-        self, head: RequestHead, memo: Memo, *, lacking: Reason | None = None
+        self, head: RequestHead, memo: Memo, *, lacking: Reason | None = None, trail: Trail = NO_TRAIL
     ) -> Permit | Denied | NeedKey:
-        """Decide on one request. `lacking`: the key was asked for; what it means if it is still not there."""
+        """Decide on one request.
+
+        `lacking`: the key was asked for; what it means if it is still not there. `trail`: what a trusted peer
+        says of the call, for the record.
+        """
         now, rules = self.clock(), self.rules
         try:
             keys = self.keys.keys
@@ -137,9 +150,9 @@ class Enforcer:
             telling = self._telling(outcome)
             memo.keep(head, rules, keys, now, telling)
         if telling.answer is None and self.metrics.in_flight >= self.max_in_flight:
-            # Judged first: only what would go on needs room. It has one record, which says that it did not.
+            # Judged first: only what would go on needs room, and its one record says that there was none.
             telling = self._telling(_failure(telling.verdict, Reason.OVERLOADED, now))
-        return self._tell(telling, now)
+        return self._tell(telling, now, trail=trail)
 
     async def supply(self, need: NeedKey) -> Reason:
         """Ask the issuer for the key. Then ask `admit` again, with what this says as `lacking`.
@@ -179,19 +192,37 @@ class Enforcer:
         self._judged_with = keys
 
     def _telling(self, verdict: Verdict) -> Telling:
+        """What follows from a verdict: made once for all callers who differ in nothing but their tokens."""
+        rule, operation, caller = verdict.rule, verdict.operation, verdict.caller
+        if caller is None:
+            return self._make_telling(verdict)
+        if self._told_under is not self.rules or len(self._told) >= MAX_TOLD:
+            self._told, self._told_under = {}, self.rules
+        key = (
+            verdict.reason, verdict.detail, verdict.exemption, verdict.until, verdict.org_type,
+            rule and rule.id, operation and operation.name, caller[:-1],
+        )  # fmt: skip
+        telling = self._told.get(key)
+        if telling is None:
+            telling = self._told[key] = self._make_telling(verdict)
+        return Telling(verdict, *telling[1:])
+
+    def _make_telling(self, verdict: Verdict) -> Telling:
         policy = self.rules.policy
         record = Template(verdict, revision=policy.revision, mode=policy.mode, instance=self.instance)
         going_on = verdict.decision is Decision.ALLOWED
         words = None if going_on else answer(verdict, PLACEHOLDER, self.rules.backend, self.manners)
         return Telling(verdict, record, self.metrics.tally(verdict, policy.mode), words)
 
-    def _tell(self, telling: Telling, now: Instant, decision_id: bytes = b"") -> Permit | Denied:
+    def _tell(
+        self, telling: Telling, now: Instant, decision_id: bytes = b"", trail: Trail = NO_TRAIL
+    ) -> Permit | Denied:
         """Record, count, and only then let go on or deny. Without an id the decision gets the next one."""
         if not decision_id:
             self._count += 1
             decision_id = b"%b-%012x" % (self.prefix, self._count)
         try:
-            self.audit.write(telling.record.line(decision_id, now))
+            self.audit.write(telling.record.line(decision_id, now, trail))
         except AuditUnwritable as error:
             log.error("decision not recorded", extra={"why": error.why, "reason": telling.verdict.reason})
             if not self.allow_unrecorded:

@@ -35,6 +35,8 @@ class RequestHead(NamedTuple):
     expects_continue: bool = False
     options: frozenset[bytes] = frozenset()
     """Members of the Connection field, lower case."""
+    upgrade: bool = False
+    """Whether it asks for a WebSocket (RFC 6455); no other upgrade gets this far."""
 
     @property
     def path(self) -> bytes:
@@ -49,6 +51,21 @@ class RequestHead(NamedTuple):
     def values(self, name: bytes) -> list[bytes]:
         """Every value of one field, in order. Callers decide what several of them mean."""
         return [value for key, value in self.headers if key == name]
+
+
+class Trail(NamedTuple):
+    """What a trusted peer says of a call; empty where it says nothing, or nothing that can be used."""
+
+    request_id: bytes = b""
+    trace_id: bytes = b""
+    trace_flags: bytes = b"00"
+    tracestate: bytes = b""
+    forwarded: bytes = b""
+    via: bytes = b""
+
+
+NO_TRAIL = Trail()
+"""Of a call whose peer is not trusted: what it says is not even read."""
 
 
 class Slot(NamedTuple):

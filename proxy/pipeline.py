@@ -15,7 +15,7 @@ from proxy.policy.engine import decide
 from proxy.policy.model import Caller, Instant, Operation, Policy, Refusal, Verdict
 from proxy.policy.reasons import MEANINGS, Reason
 
-Question = tuple[bytes, bytes, frozenset[bytes], list[tuple[bytes, bytes]]]
+Question = tuple[bytes, bytes, bool, frozenset[bytes], list[tuple[bytes, bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Rules:
                 scheme = schemes[name]
                 taken_only = scheme is not None and token_of(value, scheme) is None
                 fields.append((name, b"" if taken_only else value))
-        return head.method, head.target, head.options, fields
+        return head.method, head.target, head.upgrade, head.options, fields
 
 
 def check(head: RequestHead, rules: Rules, keys: KeySet, now: Instant) -> Verdict | NeedKey:
@@ -71,6 +71,8 @@ def _classify(head: RequestHead, backend: Backend) -> Operation | Refusal:
         head.options.isdisjoint(backend.forwards) and head.options.isdisjoint(s.header for s in backend.slots)
     ):
         return Refusal(Reason.REQUEST_AMBIGUOUS, "Connection names a field that the call depends on.")
+    if head.upgrade and not backend.upgrades(head):
+        return Refusal(Reason.UPGRADE_REFUSED)
     return backend.classify(head)
 
 

@@ -5,12 +5,13 @@ whose values are members of closed sets, an organisation id of a fixed form, and
 """
 
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import floor
 from typing import Any
 
 import orjson
 
+from proxy.messages import NO_TRAIL, Trail
 from proxy.policy.instants import format_instant
 from proxy.policy.model import Instant, Mode, Verdict
 
@@ -19,14 +20,26 @@ MASKED = ("token", "subject", "case_id", "body")
 
 
 def fields_of(
-    verdict: Verdict, decision_id: str, now: Instant, *, revision: str, mode: Mode, instance: str
+    verdict: Verdict,
+    decision_id: str,
+    now: Instant,
+    *,
+    revision: str,
+    mode: Mode,
+    instance: str,
+    trail: Trail = NO_TRAIL,
 ) -> dict[str, Any]:
-    """The record as a mapping: the same fields for every outcome, null where there is nothing."""
+    """The record as a mapping: the same fields for every outcome, null where there is nothing.
+
+    `request_id` and `trace_id` are there when a trusted peer has given them; else they follow from `id`.
+    """
     caller, operation, rule = verdict.caller, verdict.operation, verdict.rule
     return {
         "v": VERSION,
         "time": _stamp(now),
         "id": decision_id,
+        "request_id": trail.request_id.decode() or None,
+        "trace_id": trail.trace_id.decode() or None,
         "instance": instance,
         "decision": verdict.decision,
         "reason": verdict.reason,
@@ -50,17 +63,20 @@ def fields_of(
 class Template:
     """The line of one verdict with gaps for id and time: most calls differ from the last in nothing else."""
 
-    __slots__ = ("_after", "_before", "_between", "_moment", "_to_second")
+    __slots__ = ("_after", "_before", "_between", "_make", "_moment", "_to_second")
 
     def __init__(self, verdict: Verdict, *, revision: str, mode: Mode, instance: str) -> None:
-        line = line_of(fields_of(verdict, _ID, 0.0, revision=revision, mode=mode, instance=instance))
+        self._make = partial(fields_of, verdict, revision=revision, mode=mode, instance=instance)
+        line = line_of(self._make(_ID, 0.0))
         self._before, _, rest = line.partition(_ID.encode())
         self._between, _, self._after = rest.partition(b"1970-01-01T00:00:00.000000Z")
         self._moment = -1
         self._to_second = b""
 
-    def line(self, decision_id: bytes, now: Instant) -> bytes:
+    def line(self, decision_id: bytes, now: Instant, trail: Trail = NO_TRAIL) -> bytes:
         """The bytes that `line_of` would give. What changes once a second is made once a second."""
+        if trail is not NO_TRAIL:
+            return line_of(self._make(decision_id.decode(), now, trail=trail))
         moment = floor(now)
         if moment != self._moment:
             self._moment = moment

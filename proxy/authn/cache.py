@@ -22,6 +22,7 @@ class TokenCache:
 
     def __init__(self, size: int = 10_000) -> None:
         self._now: Instant = 0.0
+        self._last = (b"", b"")
         self._entries: TLRUCache[bytes, _Entry] = TLRUCache(
             size, ttu=lambda _key, entry, _now: entry.caller.valid_until, timer=self._timer
         )
@@ -37,7 +38,9 @@ class TokenCache:
     def get(self, token: bytes, now: Instant) -> Caller | None:
         """The caller, unless unknown, too old, or kept at a moment that the clock has stepped back behind."""
         self._now = now
-        entry = self._entries.get(hashlib.sha256(token).digest())
+        digest = hashlib.sha256(token).digest()
+        self._last = (token, digest)
+        entry = self._entries.get(digest)
         if entry is None or now < entry.made_at or now >= entry.caller.valid_until:
             self.misses += 1
             return None
@@ -46,7 +49,11 @@ class TokenCache:
 
     def put(self, token: bytes, caller: Caller, now: Instant) -> None:
         self._now = now
-        self._entries[hashlib.sha256(token).digest()] = _Entry(caller, now)
+        last, digest = self._last
+        if last is not token:
+            digest = hashlib.sha256(token).digest()
+        self._last = (b"", b"")
+        self._entries[digest] = _Entry(caller, now)
 
     def clear(self) -> None:
         """Forget everything: a key was withdrawn, or the vocabulary changed."""

@@ -8,8 +8,8 @@ checked here, and why, follows RFC 7519, RFC 8725 and RFC 9068.
 import binascii
 import json
 import re
-from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from jwt.algorithms import get_default_algorithms
@@ -48,6 +48,13 @@ class NeedKey(NamedTuple):
     kid: str | None
 
 
+class _Header(NamedTuple):
+    """What of a token's header matters."""
+
+    algorithm: str
+    kid: str | None
+
+
 class _Parts(NamedTuple):
     signed: bytes
     signature: bytes
@@ -80,35 +87,53 @@ def _take_apart(token: bytes, trust: Trust) -> _Parts | Refusal:
         return Refusal(Reason.TOKEN_MALFORMED)
     signed, _, last = token.rpartition(b".")
     first, _, middle = signed.partition(b".")
-    header, payload, signature = _object(first), _object(middle), _decode(last)
-    if header is None or payload is None or signature is None:
+    judge = _known_header if len(first) <= _MAX_KNOWN_HEADER else _judge_header
+    header, payload, signature = judge(first, trust.algorithms), _object(middle), _decode(last)
+    if payload is None or signature is None:
         return Refusal(Reason.TOKEN_MALFORMED)
+    if isinstance(header, Refusal):
+        return header
+    # Before the signature, so that a stranger's token cannot make us ask our issuer for his key.
+    if payload.get("iss") != trust.issuer:
+        return Refusal(Reason.TOKEN_ISSUER)
+    return _Parts(signed, signature, header.algorithm, header.kid, payload)
 
+
+def _judge_header(segment: bytes, algorithms: frozenset[str]) -> _Header | Refusal:
+    header = _object(segment)
+    if header is None:
+        return Refusal(Reason.TOKEN_MALFORMED)
     algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
-    if not isinstance(algorithm, str) or algorithm not in trust.algorithms:
+    if not isinstance(algorithm, str) or algorithm not in algorithms:
         return Refusal(Reason.TOKEN_ALGORITHM)
     if not isinstance(kid, str | None) or any(name in header for name in _HEADER_NEVER):
         return Refusal(Reason.TOKEN_MALFORMED, "The token's header holds what is not accepted.")
     if not isinstance(kind, str) or kind.lower() not in _HEADER_TYPES:
         return Refusal(Reason.TOKEN_MALFORMED, "The token is of another type.")
-    # Before the signature, so that a stranger's token cannot make us ask our issuer for his key.
-    if payload.get("iss") != trust.issuer:
-        return Refusal(Reason.TOKEN_ISSUER)
-    return _Parts(signed, signature, algorithm, kid, payload)
+    return _Header(algorithm, kid)
+
+
+# All tokens of an issuer have the same few headers, and judging one is a pure function of its bytes.
+_known_header = lru_cache(maxsize=256)(_judge_header)
+_MAX_KNOWN_HEADER = 512
+
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+# The last character may hold unused bits; they must be zero, or one token would have several spellings.
+_LAST_OF_TWO, _LAST_OF_THREE = b"AQgw", b"AEIMQUYcgkosw048"
 
 
 def _decode(segment: bytes) -> bytes | None:
-    """Canonical base64url without padding (RFC 7515 section 2), or None."""
-    try:
-        raw = urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
-    except binascii.Error:
-        return None
-    # Unused trailing bits must be zero, or one token would have several spellings.
-    canonical = binascii.b2a_base64(raw, newline=False).rstrip(b"=").translate(_URLSAFE)
-    return raw if canonical == segment else None
-
-
-_URLSAFE = bytes.maketrans(b"+/", b"-_")
+    """Canonical base64url without padding (RFC 7515 section 2), or None. The alphabet was checked before."""
+    match len(segment) % 4:
+        case 0:
+            padding = b""
+        case 2 if segment[-1] in _LAST_OF_TWO:
+            padding = b"=="
+        case 3 if segment[-1] in _LAST_OF_THREE:
+            padding = b"="
+        case _:
+            return None
+    return binascii.a2b_base64(segment.translate(_TO_STANDARD) + padding)
 
 
 class _AmbiguousError(ValueError):
@@ -126,12 +151,15 @@ def _no_constant(_name: str) -> Any:
     raise _AmbiguousError
 
 
+_JSON = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+
+
 def _object(segment: bytes) -> dict[str, Any] | None:
     raw = _decode(segment)
     if raw is None:
         return None
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = _JSON.decode(raw.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -63,6 +63,9 @@ class AwsRekognition:
             return UNKNOWN_OPERATION
         return self._operations.get(targets[0], UNKNOWN_OPERATION)
 
+    def upgrades(self, _head: RequestHead) -> bool:
+        return False
+
     def native(self, denial: Denial) -> Native:
         kind = _ERROR_TYPES.get(denial.reason) or _BY_STATUS.get(denial.status, "ValidationException")
         return as_json(

@@ -49,7 +49,13 @@ class Backend(Protocol):
         """Every operation in the table, for metrics and `moratorium backends`."""
 
     def classify(self, head: RequestHead) -> Operation | Refusal:
-        """What the call is; `UNKNOWN_OPERATION` when the table does not say."""
+        """What the call is; `UNKNOWN_OPERATION` when the table does not say.
+
+        Only `generic` is asked about WebSockets: none of the others has any.
+        """
+
+    def upgrades(self, head: RequestHead) -> bool:
+        """Whether this call may become a WebSocket."""
 
     def native(self, denial: Denial) -> Native:
         """The answer that this backend's SDKs turn into their own exception."""

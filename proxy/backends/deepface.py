@@ -28,5 +28,8 @@ class DeepFace:
         # The table has no operation with a query, so a target with one is not in it.
         return canonical(head) or self._operations.get((head.method, head.target), UNKNOWN_OPERATION)
 
+    def upgrades(self, _head: RequestHead) -> bool:
+        return False
+
     def native(self, denial: Denial) -> Native:
         return as_json(b"application/json", {"message": denial.message, **problem(denial)})

@@ -31,22 +31,29 @@ class Generic:
 
     def __init__(self, routes: tuple[Route, ...] = ()) -> None:
         self._routes = tuple(
-            (frozenset(m.encode() for m in route.methods), _pattern(route.path), route.operation)
-            for route in routes
+            (frozenset(m.encode() for m in route.methods), _pattern(route.path), route) for route in routes
         )
 
     def operations(self) -> tuple[Operation, ...]:
-        return tuple(operation for _, _, operation in self._routes)
+        return tuple(route.operation for _, _, route in self._routes)
 
     def classify(self, head: RequestHead) -> Operation | Refusal:
         refusal = canonical(head)
         if refusal is not None:
             return refusal
+        route = self._route(head)
+        return route.operation if route is not None else UNKNOWN_OPERATION
+
+    def upgrades(self, head: RequestHead) -> bool:
+        route = self._route(head)
+        return route is not None and route.websocket
+
+    def _route(self, head: RequestHead) -> Route | None:
         path = head.path
-        for methods, pattern, operation in self._routes:
+        for methods, pattern, route in self._routes:
             if head.method in methods and pattern.fullmatch(path):
-                return operation
-        return UNKNOWN_OPERATION
+                return route
+        return None
 
     def native(self, denial: Denial) -> Native:
         return as_json(b"application/problem+json", problem(denial))

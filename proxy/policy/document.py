@@ -197,6 +197,7 @@ class _Reader:
             Route(
                 methods=frozenset(table["methods"]),
                 path=table["path"],
+                websocket=table.get("websocket", False),
                 operation=operation(
                     table.get("name") or table["path"], *(OperationClass(c) for c in table["classes"])
                 ),

@@ -75,8 +75,7 @@ def operation(name: str, *classes: OperationClass) -> Operation:
 UNKNOWN_OPERATION = operation("unknown", OperationClass.UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks, as a verified token says. `valid_until`: the first instant at which the token is refused."""
 
     issuer: str
@@ -152,6 +151,7 @@ class Route(NamedTuple):
     methods: frozenset[str]
     path: str
     operation: Operation
+    websocket: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,9 @@ ROUTE = _table(
         "An exact path; {name} stands for one segment.",
     ),
     classes=CLASSES,
+    websocket=_described(
+        {"type": "boolean"}, "The route may become a WebSocket: decided like any call, closed when that ends."
+    ),
 )
 
 SCHEMA: dict[str, Any] = {

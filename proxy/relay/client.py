@@ -12,14 +12,15 @@ NEVER = math.inf
 class ClientSide:
     """Owns the transport, its throttle and its deadline; knows nothing of requests."""
 
-    __slots__ = ("_context", "_reading", "_transport", "_wire", "deadline", "write_paused")
+    __slots__ = ("_context", "_transport", "_wire", "deadline", "patience", "reading", "write_paused")
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._transport: asyncio.Transport | None = None
         self._wire: Wire | None = None
-        self._reading = True
+        self.reading = True
         self.write_paused = False
+        self.patience = context.limits.body_seconds
         self.deadline = NEVER
 
     def opened(self, transport: asyncio.Transport) -> None:
@@ -30,10 +31,10 @@ class ClientSide:
         self._transport = self._wire = None
 
     def write(self, *parts: Bytes) -> None:
-        """Send these; the client has the body time to take them."""
+        """Send these; the client has `patience` seconds to take them."""
         if self._wire is not None:
             self._wire.send(*parts)
-            self.within(self._context.limits.body_seconds)
+            self.deadline = self._context.now() + self.patience
 
     def within(self, seconds: float) -> None:
         """Something has to happen in this time."""
@@ -42,9 +43,9 @@ class ClientSide:
     def throttle(self, *, reading: bool) -> bool:
         """Stop or go on reading; says whether that was a change."""
         transport = self._transport
-        if reading is self._reading or transport is None or transport.is_closing():
+        if reading is self.reading or transport is None or transport.is_closing():
             return False
-        self._reading = reading
+        self.reading = reading
         if reading:
             transport.resume_reading()
         else:
@@ -53,7 +54,7 @@ class ClientSide:
 
     def has_left_unseen(self) -> bool:
         """Whether the client has left while we do not read, so that nobody tells us."""
-        return not self._reading and self._wire is not None and self._wire.hung_up()
+        return not self.reading and self._wire is not None and self._wire.hung_up()
 
     def close(self) -> None:
         """End in good order."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from proxy.enforcer import Enforcer
+from proxy.policy.model import Instant
 from proxy.relay.limits import Limits
 from proxy.relay.pool import BUFFER_SIZE, Pool
 
@@ -36,10 +37,18 @@ class Context:
     host: bytes
     now: Callable[[], float]
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    trusts: Callable[[str], bool] = lambda _address: False
+    """Whether a peer's address is that of a configured proxy, whose trail is continued."""
+    tell_addresses: bool = False
+    """Whether the face API learns the callers' addresses (Forwarded)."""
     connections: set[Connection] = field(default_factory=set)
     draining: bool = False
     array: bytearray = field(default_factory=lambda: bytearray(BUFFER_SIZE))
     buffer: memoryview = field(init=False)
+
+    def over(self, holds_until: Instant) -> bool:
+        """Whether a decision no longer holds, by wall time."""
+        return self.enforcer.clock() >= holds_until
 
     def __post_init__(self) -> None:
         self.buffer = memoryview(self.array)

@@ -12,24 +12,23 @@ from typing import Any, cast
 from proxy.authn.verifier import NeedKey
 from proxy.enforcer import Denied, Memo
 from proxy.errors import UpstreamUnreachable
-from proxy.messages import RequestHead
-from proxy.policy.model import Permit, Refusal
+from proxy.messages import NO_TRAIL, RequestHead
+from proxy.policy.model import FOREVER, Instant, Permit, Refusal
 from proxy.policy.reasons import Reason
 from proxy.relay.body import NO_BODY, BodyReader, BodyTooLarge
 from proxy.relay.chunks import ChunkError
 from proxy.relay.client import NEVER, ClientSide
 from proxy.relay.context import Context
 from proxy.relay.exchange import Exchange
-from proxy.relay.framing import END_OF_HEAD, parse_request
 from proxy.relay.headers import Rendered
+from proxy.relay.intake import HeadReader
 from proxy.relay.pool import BUFFER_SIZE
+from proxy.relay.trail import Origin, node, trail_of
 from proxy.relay.upstream import Upstream
 from proxy.relay.wire import Bytes
 
-TLS_HANDSHAKE = 0x16
-"""The first byte of a client that speaks TLS. There is no end of a head to wait for."""
-HEAD, DECIDING, CALL, DRAIN, CLOSING = range(5)
-_NAMES = ("head", "deciding", "call", "drain", "closing")
+HEAD, DECIDING, CALL, DRAIN, TUNNEL, CLOSING = range(6)
+_NAMES = ("head", "deciding", "call", "drain", "tunnel", "closing")
 
 
 class Downstream(asyncio.BufferedProtocol):
@@ -41,15 +40,17 @@ class Downstream(asyncio.BufferedProtocol):
         self._client = ClientSide(context)
         self._at = HEAD
         self._pending = b""
-        self._scanned = 0
+        self._heads = HeadReader(context.limits.head_bytes)
         self._head: RequestHead | None = None
         self._body = NO_BODY
+        self.write = self._client.write
         self._exchange = Exchange(self, context)
         self._task: asyncio.Task[None] | None = None
         self._received_at = 0.0
         self._over_limit = False
-        self._last_raw = b""
-        self._last_head: RequestHead | None = None
+        self._trusted = False
+        self._trail = NO_TRAIL
+        self._holds_until = FOREVER
         self._memo = Memo()
         self._rendered = Rendered()
 
@@ -64,6 +65,13 @@ class Downstream(asyncio.BufferedProtocol):
         context = self._context
         context.connections.add(self)
         self._over_limit = len(context.connections) > context.limits.connections
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._trusted = context.trusts(address)
+        self._exchange.origin = Origin(
+            node(address) if context.tell_addresses and address else b"_hidden",
+            b"http" if transport.get_extra_info("sslcontext") is None else b"https",
+        )
         self._received_at = context.now()
         self._client.within(context.limits.head_seconds)
 
@@ -87,6 +95,9 @@ class Downstream(asyncio.BufferedProtocol):
         elif at == DRAIN:
             self._drain(self._buffer[:nbytes])
             self._advance_pending()
+        elif at == TUNNEL:
+            self._client.within(self._context.limits.tunnel_idle_seconds)
+            self._exchange.send(self._buffer[:nbytes], last=False)
         elif at != CLOSING:
             self._pending += self._buffer[:nbytes]
             self.throttle(reading=len(self._pending) < BUFFER_SIZE)
@@ -135,42 +146,21 @@ class Downstream(asyncio.BufferedProtocol):
 
         `source` may be the buffer that all connections share: what is not used up is copied at the end.
         """
-        view = memoryview(source)
-        position = 0
+        position, view = 0, memoryview(source)
         while position < size and self._at == HEAD and not self._client.write_paused and not self._pending:
-            end = source.find(END_OF_HEAD, position + max(0, self._scanned - 3), size)
-            length = (size if end < 0 else end) - position
-            if length > self._context.limits.head_bytes:
-                self._refuse(Refusal(Reason.HEAD_TOO_LARGE))
-                return
-            if end < 0:
-                if source[position] == TLS_HANDSHAKE:
-                    self._refuse(Refusal(Reason.REQUEST_MALFORMED, "This port does not speak TLS."))
-                    return
-                self._scanned = length
-                break
-            self._scanned = 0
-            head = self._read(bytes(view[position : end + 4]))
+            head = self._heads.read(source, position, size)
             if head is None:
+                break
+            if isinstance(head, Refusal):
+                self._head = None
+                self._refuse(head)
                 return
-            position = self._ask(head, view, end + 4, size)
+            self._head = head
+            if self._trusted:
+                self._trail = trail_of(head)
+            position = self._ask(head, view, self._heads.end, size)
         if position < size and self._at != CLOSING:
             self._pending += view[position:size]
-
-    def _read(self, raw: bytes) -> RequestHead | None:
-        """A head equal to the last one is the last one: parsing is a pure function of the bytes."""
-        self._received_at = self._context.now()
-        if raw == self._last_raw:
-            self._head = self._last_head
-            return self._last_head
-        head = parse_request(raw)
-        if isinstance(head, Refusal):
-            self._head = None
-            self._refuse(head)
-            return None
-        self._head = self._last_head = head
-        self._last_raw = raw
-        return head
 
     def _ask(self, head: RequestHead, view: memoryview, position: int, size: int) -> int:
         """Decide on one request whose body begins at `position`; gives where the unused bytes begin."""
@@ -183,7 +173,7 @@ class Downstream(asyncio.BufferedProtocol):
             self._refuse(Refusal(Reason.BODY_TOO_LARGE, f"The limit is {limits.body_bytes} bytes."))
             return size
 
-        outcome = context.enforcer.admit(head, self._memo)
+        outcome = context.enforcer.admit(head, self._memo, trail=self._trail)
         if isinstance(length, int) and length <= size - position:
             # The usual case: the whole body has come with the head.
             self._body = NO_BODY
@@ -192,8 +182,10 @@ class Downstream(asyncio.BufferedProtocol):
                 self._deny(outcome)
                 return position + length
             if isinstance(outcome, Permit) and (upstream := context.pool.take()) is not None:
-                self._exchange.begin(outcome, head, self._received_at)
-                self._begin(upstream, body)
+                self._at = CALL
+                self._client.deadline = self._received_at + limits.response_seconds
+                self._exchange.begin(outcome, head, self._received_at, self._trail)
+                self._exchange.start(upstream, body, last=True)
                 return position + length
         self._body = BodyReader(length, limits.body_bytes, self._received_at)
         self._pending = bytes(view[position:size])
@@ -208,7 +200,7 @@ class Downstream(asyncio.BufferedProtocol):
         elif isinstance(outcome, NeedKey):
             self._wait_for(self._ask_again(head, outcome))
         else:
-            self._exchange.begin(outcome, head, self._received_at)
+            self._exchange.begin(outcome, head, self._received_at, self._trail)
             upstream = context.pool.take()
             if upstream is None:
                 self._wait_for(self._connect())
@@ -223,7 +215,7 @@ class Downstream(asyncio.BufferedProtocol):
     async def _ask_again(self, head: RequestHead, need: NeedKey) -> None:
         lacking = await self._context.enforcer.supply(need)
         self._task = None
-        self._obey(head, self._context.enforcer.admit(head, self._memo, lacking=lacking))
+        self._obey(head, self._context.enforcer.admit(head, self._memo, lacking=lacking, trail=self._trail))
         self._advance_pending()
 
     async def _connect(self) -> None:
@@ -308,7 +300,9 @@ class Downstream(asyncio.BufferedProtocol):
         # Whoever expects 100-continue may or may not send the body after this; only closing is unambiguous.
         keep_alive = not fatal and self.may_keep_alive(finished=False)
         self._client.write(
-            self._rendered.bytes_of(denied.answer, self._head, denied.decision_id, keep_alive=keep_alive)
+            self._rendered.bytes_of(
+                denied, self._head, self._trail.request_id or denied.decision_id, keep_alive=keep_alive
+            )
         )
         metrics = self._context.enforcer.metrics
         metrics.requests[denied.verdict.decision].observe(self._context.now() - self._received_at)
@@ -326,9 +320,11 @@ class Downstream(asyncio.BufferedProtocol):
         self._at = HEAD
         if self._context.draining:
             self.close_if_idle()
-        self.throttle(reading=not self._client.write_paused)
-        limits = self._context.limits
-        self._client.within(limits.head_seconds if self._pending else limits.idle_seconds)
+        client, context = self._client, self._context
+        if client.reading is client.write_paused:
+            self.throttle(reading=not client.write_paused)
+        limits = context.limits
+        client.deadline = context.now() + (limits.head_seconds if self._pending else limits.idle_seconds)
 
     def _linger(self, *, fatal: bool = False) -> None:
         self._at = CLOSING
@@ -337,26 +333,33 @@ class Downstream(asyncio.BufferedProtocol):
 
     # ------------------------------------------------------------ what an exchange calls
 
-    def write(self, *parts: Bytes) -> None:
-        self._client.write(*parts)
-
     def may_keep_alive(self, *, finished: bool = True) -> bool:
         head = self._head
         return (
             head is not None
             and head.keep_alive
+            and not head.upgrade
             and not self._context.draining
-            and (self._body.done or (not finished and not head.expects_continue))
+            and (self._body is NO_BODY or self._body.done or (not finished and not head.expects_continue))
         )
 
     def throttle(self, *, reading: bool) -> None:
         if self._client.throttle(reading=reading) and reading:
             self._body.held_up(self._context.now(), self._context.limits)
 
+    def tunnel_opened(self, holds_until: Instant) -> None:
+        self._at = TUNNEL
+        self._holds_until = holds_until
+        self._client.patience = self._context.limits.tunnel_idle_seconds
+        data, self._pending = self._pending, b""
+        if data:
+            self._exchange.send(data, last=False)
+
     def call_ended(self, *, keep_alive: bool) -> None:
         if keep_alive:
             self._next()
-            self._advance_pending()
+            if self._pending:
+                self._advance_pending()
         else:
             self._linger()
 
@@ -372,6 +375,9 @@ class Downstream(asyncio.BufferedProtocol):
     def sweep(self, now: float) -> None:
         if self._client.deadline <= now:
             self._expired()
+        elif self._at == TUNNEL and self._context.over(self._holds_until):
+            self._linger()
+            self._exchange.cancel()
         elif self._client.has_left_unseen():
             self.abort()
 

@@ -4,13 +4,14 @@ from typing import Protocol
 
 from proxy.enforcer import Denied
 from proxy.errors import UpstreamError, UpstreamTimeout
-from proxy.messages import Chunked, RequestHead
-from proxy.policy.model import Permit
+from proxy.messages import NO_TRAIL, Chunked, RequestHead, Trail
+from proxy.policy.model import Instant, Permit
 from proxy.policy.reasons import Decision
 from proxy.relay.chunks import LAST_CHUNK, frame
 from proxy.relay.context import Context
 from proxy.relay.framing import ResponseHead
-from proxy.relay.headers import downstream_head, ids_and_end, upstream_head
+from proxy.relay.headers import IDS_AND_END, downstream_head, upstream_head
+from proxy.relay.trail import Origin, call_lines, route_lines
 from proxy.relay.upstream import Upstream
 from proxy.relay.wire import Bytes
 
@@ -29,6 +30,9 @@ class Client(Protocol):
     def throttle(self, *, reading: bool) -> None:
         """Stop or go on reading the request's body."""
 
+    def tunnel_opened(self, holds_until: Instant) -> None:
+        """From here on both sides talk as they like, until the decision no longer holds."""
+
     def call_ended(self, *, keep_alive: bool) -> None:
         """The answer is complete."""
 
@@ -40,23 +44,28 @@ class Exchange:
     """Implements `proxy.relay.upstream.Receiver`. `open` from the permit to the end of the answer."""
 
     __slots__ = (
-        "_chunked_down", "_client", "_context", "_continued", "_down", "_keep_alive", "_permit",
-        "_received_at", "_response", "_sent_at", "_up", "begun", "head", "open", "stalled", "upstream",
+        "_chunked_down", "_client", "_context", "_continued", "_keep_alive", "_lines", "_permit",
+        "_received_at", "_response", "_sent_at", "_trail", "_up", "_write", "begun", "head", "open", "origin",
+        "stalled", "upstream",
     )  # fmt: skip
 
     def __init__(self, client: Client, context: Context) -> None:
         self._client = client
+        self._write = client.write
         self._context = context
         self._up: tuple[RequestHead | None, bytes] = (None, b"")
         self._response: tuple[ResponseHead | None, RequestHead | None, bool] = (None, None, False)
-        self._down: tuple[bytes, bool] = (b"", False)
+        self._lines = b""
         self._chunked_down = False
         self._keep_alive = False
         self.upstream: Upstream | None = None
         self.open = False
+        self.origin = Origin()
+        self._trail = NO_TRAIL
 
-    def begin(self, permit: Permit, head: RequestHead, received_at: float) -> None:
+    def begin(self, permit: Permit, head: RequestHead, received_at: float, trail: Trail) -> None:
         """A new call; nothing of the last one is left."""
+        self._trail = trail
         self._permit = permit
         self._received_at = received_at
         self._continued = False
@@ -73,14 +82,16 @@ class Exchange:
         context, head, permit = self._context, self.head, self._permit
         self.upstream = upstream
         if self._up[0] is not head:
-            self._up = (head, upstream_head(head, context.enforcer.rules.backend.forwards, context.host))
-        lines = b"%b%b\r\n\r\n" % (self._up[1], permit.decision_id)
+            route = route_lines(head, self._trail, self.origin)
+            forwards = context.enforcer.rules.backend.forwards
+            self._up = (head, upstream_head(head, forwards, context.host, route))
+        lines = self._up[1] + call_lines(permit.decision_id, self._trail)
         if isinstance(head.length, Chunked):
             body = frame(body, last=last)
         now = context.now()
         self._sent_at = now
         context.enforcer.metrics.overhead.observe(now - self._received_at)
-        upstream.forward(permit, self, head.method, lines, body, last=last)
+        upstream.forward(permit, self, head, lines, body, last=last)
 
     def send(self, payload: Bytes, *, last: bool) -> None:
         """Pass a piece of the request's body on."""
@@ -120,34 +131,62 @@ class Exchange:
     def on_continue(self) -> None:
         if self.head.expects_continue and not self.begun and not self._continued:
             self._continued = True
-            self._client.write(CONTINUE)
+            self._write(CONTINUE)
 
     def on_response(self, head: ResponseHead, payload: Bytes) -> None:
+        lines = self._head_down(head)
         self.begun = True
         self._context.enforcer.metrics.upstream.observe(self._context.now() - self._sent_at)
-        delimited = head.length is not None and not isinstance(head.length, Chunked)
-        keep_alive = self._client.may_keep_alive() and (delimited or self.head.version == b"1.1")
-        self._keep_alive = keep_alive
-        response = self._response
-        if response[0] is not head or response[1] is not self.head or response[2] is not keep_alive:
-            self._response = (head, self.head, keep_alive)
-            self._down = downstream_head(head, self.head, keep_alive=keep_alive)
-        lines, self._chunked_down = self._down
-        lines += ids_and_end(self._permit.decision_id)
         if not payload:
-            self._client.write(lines)
+            self._write(lines)
         elif self._chunked_down:
-            self._client.write(lines, frame(payload))
+            self._write(lines, frame(payload))
         else:
-            self._client.write(lines, payload)
+            self._write(lines, payload)
+
+    def on_whole(self, head: ResponseHead, payload: Bytes) -> None:
+        self.upstream = None  # before writing: a client that is slow now must not pause somebody else's call
+        lines = self._head_down(head)
+        if payload:
+            self._write(lines, payload)
+        else:
+            self._write(lines)
+        context = self._context
+        now, metrics = context.now(), context.enforcer.metrics
+        metrics.upstream.observe(now - self._sent_at)
+        metrics.requests[Decision.ALLOWED].observe(now - self._received_at)
+        metrics.in_flight -= 1
+        self.open = False
+        self._client.call_ended(keep_alive=self._keep_alive)
+
+    def _head_down(self, head: ResponseHead) -> bytes:
+        """The answer's head for the client; made anew only when something about it has changed."""
+        request = self.head
+        keep_alive = self._client.may_keep_alive()
+        last = self._response
+        if last[0] is not head or last[1] is not request or last[2] is not keep_alive:
+            self._response = (head, request, keep_alive)
+            delimited = head.length is not None and not isinstance(head.length, Chunked)
+            self._keep_alive = keep_alive and (delimited or request.version == b"1.1")
+            self._lines, self._chunked_down = downstream_head(head, request, keep_alive=self._keep_alive)
+        decision_id = self._permit.decision_id
+        return self._lines + IDS_AND_END % (self._trail.request_id or decision_id, decision_id)
+
+    def on_switch(self, head: ResponseHead, data: Bytes) -> None:
+        self.begun = True
+        self._chunked_down = False
+        lines = self._head_down(head)
+        self._keep_alive = False
+        self._client.tunnel_opened(self._permit.verdict.holds_until)
+        self._write(lines, data)
 
     def on_payload(self, payload: Bytes) -> None:
-        self._client.write(frame(payload) if self._chunked_down else payload)
+        self._write(frame(payload) if self._chunked_down else payload)
 
     def on_complete(self) -> None:
         self.upstream = None
         if self._chunked_down:
-            self._client.write(LAST_CHUNK)
+            self._write(LAST_CHUNK)
         self._finished(Decision.ALLOWED)
         self._client.call_ended(keep_alive=self._keep_alive)
 

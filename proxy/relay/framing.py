@@ -4,6 +4,7 @@ llhttp (through httptools) is the parser. Around it stand the checks for what it
 could read differently. The rule is RFC 9112, and where it says "may repair" we refuse.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
@@ -53,6 +54,13 @@ class _Lines:
 Parser = TypeVar("Parser", httptools.HttpRequestParser, httptools.HttpResponseParser)
 
 
+def _feed(raw: bytes, parser: Parser) -> Parser:
+    """llhttp stops where an upgrade begins, at the end of the head; whether to upgrade is for others."""
+    with contextlib.suppress(httptools.HttpParserUpgrade):
+        parser.feed_data(raw)
+    return parser
+
+
 def _read_fields(raw: bytes, make: type[Parser], count: int) -> tuple[Headers, Parser]:
     """The `count` fields of a head, names lower case, and the parser that read them.
 
@@ -60,13 +68,11 @@ def _read_fields(raw: bytes, make: type[Parser], count: int) -> tuple[Headers, P
     put two lines together (an obsolete folding, RFC 9112 5.2).
     """
     fields: dict[bytes, bytes] = {}
-    parser = make(_Sink(fields))
-    parser.feed_data(raw)
+    parser = _feed(raw, make(_Sink(fields)))
     found: Iterable[tuple[bytes, bytes]] = fields.items()
     if len(fields) != count:
         lines = _Lines()
-        parser = make(lines)
-        parser.feed_data(raw)
+        parser = _feed(raw, make(lines))
         found = lines.fields
         if len(lines.fields) != count:
             raise httptools.HttpParserError
@@ -91,8 +97,6 @@ def parse_request(raw: bytes) -> RequestHead | Refusal:
         return Refusal(Reason.TARGET_NOT_CANONICAL)
     try:
         headers, _ = _read_fields(raw, httptools.HttpRequestParser, count)
-    except httptools.HttpParserUpgrade:
-        return Refusal(Reason.UPGRADE_REFUSED)
     except httptools.HttpParserInvalidMethodError:
         return Refusal(Reason.METHOD_NOT_ALLOWED)
     except httptools.HttpParserError:
@@ -156,9 +160,10 @@ def _request(method: bytes, target: bytes, version: bytes, headers: Headers) -> 
         return Refusal(Reason.REQUEST_MALFORMED, "Exactly one Host field is required.")
     if special.host and not _HOST.fullmatch(special.host[0]):
         return Refusal(Reason.REQUEST_MALFORMED, "The Host field is not a host.")
-    if special.upgrade:
-        return Refusal(Reason.UPGRADE_REFUSED)
     options = connection_options(special.connection)
+    upgrade = bool(special.upgrade)
+    if upgrade and not (method == b"GET" and version == b"1.1" and _is_websocket(special, options)):
+        return Refusal(Reason.UPGRADE_REFUSED)
     if options & NEVER_IN_CONNECTION:
         return Refusal(Reason.REQUEST_AMBIGUOUS, "Connection names a field that the request depends on.")
     length = _request_length(special, version)
@@ -168,7 +173,19 @@ def _request(method: bytes, target: bytes, version: bytes, headers: Headers) -> 
         return Refusal(Reason.EXPECTATION_UNKNOWN)
     keep_alive = b"close" not in options and (version == b"1.1" or b"keep-alive" in options)
     expects = bool(special.expect) and version == b"1.1" and length != 0
-    return RequestHead(method, target, version, headers, length, keep_alive, expects, options)
+    return RequestHead(method, target, version, headers, length, keep_alive, expects, options, upgrade)
+
+
+def _is_websocket(special: _Special, options: frozenset[bytes]) -> bool:
+    """RFC 6455 section 4.1, and nothing beside it: no body, no second protocol, no h2c."""
+    return (
+        len(special.upgrade) == 1
+        and special.upgrade[0].lower() == b"websocket"
+        and b"upgrade" in options
+        and not special.length
+        and not special.transfer
+        and not special.expect
+    )
 
 
 def _request_length(special: _Special, version: bytes) -> BodyLength | Refusal:
@@ -197,8 +214,10 @@ class ResponseHead(NamedTuple):
     keep_alive: bool
 
 
-def parse_response(raw: bytes, method: bytes) -> ResponseHead:
+def parse_response(raw: bytes, method: bytes, *, upgrade: bool = False) -> ResponseHead:
     """Read a response head that ends in an empty line. `method` is the request's (RFC 9112 6.3).
+
+    `upgrade`: a WebSocket was asked for, so 101 may be the answer.
 
     Raises `UpstreamBroken` for whatever a client could read in two ways.
     """
@@ -207,15 +226,15 @@ def parse_response(raw: bytes, method: bytes) -> ResponseHead:
         raise UpstreamBroken("the answer is not HTTP/1.1")
     try:
         headers, parser = _read_fields(raw, httptools.HttpResponseParser, count)
-    except httptools.HttpParserUpgrade:
-        raise UpstreamBroken("the answer switches protocols unasked") from None
     except httptools.HttpParserError:
         raise UpstreamBroken("the answer's head is malformed") from None
     status = parser.get_status_code()
-    if not 100 <= status <= 599 or status == 101:
+    if not 100 <= status <= 599:
         raise UpstreamBroken("the answer's head is malformed")
     special = _Special(headers)
     options = connection_options(special.connection)
+    if status == 101 and not (upgrade and _is_websocket(special, options)):
+        raise UpstreamBroken("the answer switches protocols unasked")
     version = raw[5:8]
     keep_alive = b"close" not in options and (version == b"1.1" or b"keep-alive" in options)
     return ResponseHead(status, headers, _response_length(special, version, status, method), keep_alive)

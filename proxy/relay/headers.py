@@ -7,8 +7,10 @@ removed. Downstream goes everything but the hop-by-hop fields (RFC 9110 section 
 
 from http import HTTPStatus
 
+from proxy.enforcer import Denied
 from proxy.messages import CHUNKED, Answer, RequestHead
 from proxy.relay.framing import ResponseHead, connection_options
+from proxy.relay.trail import PSEUDONYM
 from proxy.rescue import PLACEHOLDER
 
 HOP_BY_HOP = frozenset(
@@ -18,7 +20,15 @@ HOP_BY_HOP = frozenset(
     }
 )  # fmt: skip
 
+# RFC 6455 section 11.3; passed on only with the upgrade itself. The token may not travel in them.
+_WEBSOCKET = frozenset(
+    {b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-protocol", b"sec-websocket-extensions"}
+)
+
 _OURS = frozenset({b"x-request-id", b"x-decision-id"}) | HOP_BY_HOP
+
+_PLACEHOLDER = PLACEHOLDER.encode()
+_REQUEST = b"111111111111-zzzzzzzzzzzz"
 
 _STATUS_LINES = {
     status: b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())
@@ -31,17 +41,23 @@ def status_line(status: int) -> bytes:
     return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
-def upstream_head(head: RequestHead, forwards: frozenset[bytes], host: bytes) -> bytes:
-    """The head that goes to the face API, on exactly the target that was judged, up to its id."""
+def upstream_head(head: RequestHead, forwards: frozenset[bytes], host: bytes, route: bytes) -> bytes:
+    """The head that goes to the face API, on exactly the target that was judged, up to the call's own lines.
+
+    `route`: the lines of `trail.route_lines`.
+    """
     lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, head.target, host)]
     lines += [b"%b: %b\r\n" % field for field in head.headers if field[0] in forwards]
-    if head.length is CHUNKED:
+    if head.upgrade:
+        lines += [b"%b: %b\r\n" % field for field in head.headers if field[0] in _WEBSOCKET]
+        lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
+    elif head.length is CHUNKED:
         lines.append(b"Transfer-Encoding: chunked\r\n")
     elif head.length or head.method in (b"POST", b"PUT", b"PATCH"):
         lines.append(b"Content-Length: %d\r\n" % head.length)
     if head.expects_continue:
         lines.append(b"Expect: 100-continue\r\n")
-    lines.append(b"X-Request-Id: ")
+    lines.append(route)
     return b"".join(lines)
 
 
@@ -56,6 +72,10 @@ def downstream_head(response: ResponseHead, request: RequestHead, *, keep_alive:
             kept = name not in _OURS and name not in options
         if kept:
             lines.append(b"%b: %b\r\n" % (name, value))
+    lines.append(b"Via: 1.1 %b\r\n" % PSEUDONYM)
+    if response.status == 101:
+        lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
+        return b"".join(lines), False
     chunked = response.length in (None, CHUNKED) and request.version == b"1.1"
     if chunked:
         lines.append(b"Transfer-Encoding: chunked\r\n")
@@ -63,25 +83,24 @@ def downstream_head(response: ResponseHead, request: RequestHead, *, keep_alive:
     return b"".join(lines), chunked
 
 
-def ids_and_end(decision_id: bytes) -> bytes:
-    """The last two lines of every head that goes down."""
-    return b"X-Request-Id: %b\r\nX-Decision-Id: %b\r\n\r\n" % (decision_id, decision_id)
+IDS_AND_END = b"X-Request-Id: %b\r\nX-Decision-Id: %b\r\n\r\n"
+"""The last two lines of every head that goes down."""
 
 
 def answer_bytes(answer: Answer, request: RequestHead | None, *, keep_alive: bool) -> bytes:
-    """A whole answer of ours; without its body for HEAD. The id in it is still the placeholder."""
+    """A whole answer of ours; without its body for HEAD. The ids in it are still placeholders."""
     lines = [status_line(answer.status)]
     lines += [b"%b: %b\r\n" % field for field in answer.headers]
     lines.append(b"Content-Length: %d\r\n" % len(answer.body))
     version = request.version if request is not None else b"1.1"
-    lines.append(_connection(version, keep_alive=keep_alive) + ids_and_end(PLACEHOLDER.encode()))
+    lines.append(_connection(version, keep_alive=keep_alive) + IDS_AND_END % (_REQUEST, _PLACEHOLDER))
     if request is None or request.method != b"HEAD":
         lines.append(answer.body)
     return b"".join(lines)
 
 
 class Rendered:
-    """The last answer of ours on one connection as bytes: given again, only its id changes."""
+    """The last answer of ours on one connection as bytes: given again, only its ids change."""
 
     __slots__ = ("_bytes", "_of")
 
@@ -90,13 +109,13 @@ class Rendered:
         self._bytes = b""
 
     def bytes_of(
-        self, answer: Answer, request: RequestHead | None, decision_id: bytes, *, keep_alive: bool
+        self, denied: Denied, request: RequestHead | None, request_id: bytes, *, keep_alive: bool
     ) -> bytes:
-        last = self._of
+        answer, last = denied.answer, self._of
         if last[0] is not answer or last[1] is not request or last[2] is not keep_alive:
             self._bytes = answer_bytes(answer, request, keep_alive=keep_alive)
             self._of = (answer, request, keep_alive)
-        return self._bytes.replace(PLACEHOLDER.encode(), decision_id)
+        return self._bytes.replace(_PLACEHOLDER, denied.decision_id).replace(_REQUEST, request_id, 1)
 
 
 def _connection(version: bytes, *, keep_alive: bool) -> bytes:

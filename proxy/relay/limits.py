@@ -20,5 +20,7 @@ class Limits:
     """Bytes per second that a request's body must come in on average (Kestrel's default)."""
     response_seconds: float = 60.0
     """From the whole request sent to the head of the answer."""
+    tunnel_idle_seconds: float = 300.0
+    """How long a WebSocket may be silent, either way."""
     linger_seconds: float = 5.0
     """How long the rest of a refused request is read and thrown away before the connection is cut."""

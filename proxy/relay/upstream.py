@@ -8,7 +8,7 @@ import asyncio
 from typing import Protocol, cast
 
 from proxy.errors import UpstreamBroken, UpstreamError
-from proxy.messages import Chunked
+from proxy.messages import Chunked, RequestHead
 from proxy.policy.model import Permit
 from proxy.relay.chunks import ChunkError, ChunkReader
 from proxy.relay.framing import END_OF_HEAD, ResponseHead, parse_response
@@ -17,8 +17,8 @@ from proxy.relay.wire import Bytes, Wire
 MAX_HEAD = 64 * 1024
 MAX_INTERIM = 20
 
-IDLE, HEAD, BODY, CLOSED = range(4)
-_NAMES = ("idle", "head", "body", "closed")
+IDLE, HEAD, BODY, TUNNEL, CLOSED = range(5)
+_NAMES = ("idle", "head", "body", "tunnel", "closed")
 
 
 class Receiver(Protocol):
@@ -33,8 +33,14 @@ class Receiver(Protocol):
     def on_response(self, head: ResponseHead, payload: Bytes) -> None:
         """The head of the final answer, and as much of its body as came with it."""
 
+    def on_whole(self, head: ResponseHead, payload: Bytes) -> None:
+        """The whole final answer at once: instead of `on_response` and `on_complete`."""
+
+    def on_switch(self, head: ResponseHead, data: Bytes) -> None:
+        """101: from here on both sides talk as they like; `data` is what has been said already."""
+
     def on_payload(self, payload: Bytes) -> None:
-        """A piece of the answer's body, without any framing."""
+        """A piece of the answer's body, without any framing; or of a tunnel."""
 
     def on_complete(self) -> None:
         """The answer has ended as it should."""
@@ -69,6 +75,7 @@ class Upstream(asyncio.BufferedProtocol):
         self._receiver: Receiver | None = None
         self._at = IDLE
         self._method = b""
+        self._upgrade = False
         self._pending = b""
         self._interim = 0
         self._body: int | ChunkReader | None = None
@@ -77,6 +84,7 @@ class Upstream(asyncio.BufferedProtocol):
         self._last_raw = b""
         self._last_head: ResponseHead | None = None
         self._paused = False
+        self._write_paused = False
         self._said_goodbye = False
         self.idle_since = 0.0
         self.address = ""
@@ -93,13 +101,17 @@ class Upstream(asyncio.BufferedProtocol):
     # ------------------------------------------------------------ what the caller's side does
 
     def forward(
-        self, _permit: Permit, receiver: Receiver, method: bytes, head: bytes, body: Bytes, *, last: bool
+        self, _permit: Permit, receiver: Receiver, call: RequestHead, head: bytes, body: Bytes, *, last: bool
     ) -> None:
-        """Send a permitted call: its head and as much of its body as is there. `last`: that is all of it."""
+        """Send a permitted call: its head and as much of its body as is there. `last`: that is all of it.
+
+        `call` says how the answer is to be read (RFC 9112 6.3); `head` are the bytes that go.
+        """
         assert self._wire is not None  # noqa: S101
         self._receiver = receiver
-        if method != self._method:
-            self._method, self._last_raw = method, b""
+        if call.method != self._method or call.upgrade:
+            self._method, self._last_raw = call.method, b""
+        self._upgrade = call.upgrade
         self._at = HEAD
         self._interim = 0
         self._sent_all = last
@@ -110,7 +122,7 @@ class Upstream(asyncio.BufferedProtocol):
 
     def send(self, *parts: Bytes, last: bool) -> None:
         """Send a piece of the body, framed already."""
-        if self._wire is not None and self._at in (HEAD, BODY):
+        if self._wire is not None and self._at in (HEAD, BODY, TUNNEL):
             self._sent_all = last
             if parts:
                 self._wire.send(*parts)
@@ -146,6 +158,8 @@ class Upstream(asyncio.BufferedProtocol):
                 self._read_head(nbytes)
             elif self._at == BODY:
                 self._read_body(self._buffer[:nbytes])
+            elif self._at == TUNNEL and self._receiver is not None:
+                self._receiver.on_payload(self._buffer[:nbytes])
             else:
                 self._close()
         except UpstreamError as error:
@@ -160,6 +174,8 @@ class Upstream(asyncio.BufferedProtocol):
         self._transport = self._wire = None
         if self._at == BODY and self._body is None and exc is None and self._said_goodbye:
             self._complete()
+        elif self._at == TUNNEL:
+            self._complete(clean=False)
         elif self._at in (HEAD, BODY):
             why = f": {exc}" if exc is not None else ""
             self._fail(UpstreamBroken(f"the connection closed before the answer was complete{why}"))
@@ -167,10 +183,12 @@ class Upstream(asyncio.BufferedProtocol):
         self._keeper.forget(self)
 
     def pause_writing(self) -> None:
+        self._write_paused = True
         if self._receiver is not None:
             self._receiver.on_writable(writable=False)
 
     def resume_writing(self) -> None:
+        self._write_paused = False
         if self._receiver is not None:
             self._receiver.on_writable(writable=True)
 
@@ -190,6 +208,10 @@ class Upstream(asyncio.BufferedProtocol):
                 return
             head = self._parse(data[start : end + 4])
             start = end + 4
+            if head.status == 101 and self._receiver is not None:
+                self._at = TUNNEL
+                self._receiver.on_switch(head, memoryview(data)[start:])
+                return
             if head.status >= 200:
                 self._begin(head, memoryview(data)[start:])
                 return
@@ -203,13 +225,20 @@ class Upstream(asyncio.BufferedProtocol):
         """A head equal to the last one is the last one: parsing is a pure function of bytes and method."""
         if raw == self._last_raw and self._last_head is not None:
             return self._last_head
-        head = parse_response(raw, self._method)
+        head = parse_response(raw, self._method, upgrade=self._upgrade)
         self._last_raw, self._last_head = raw, head
         return head
 
     def _begin(self, head: ResponseHead, data: memoryview) -> None:
         self._keep_alive = head.keep_alive
         length = head.length
+        if length == len(data) and self._receiver is not None:
+            # The usual case: the answer is complete with its first bytes.
+            receiver, self._receiver = self._receiver, None
+            self._body = 0
+            self._release(clean=True)
+            receiver.on_whole(head, data)
+            return
         self._body = ChunkReader(extensions=True) if isinstance(length, Chunked) else length
         self._at = BODY
         payload, rest = self._payload(data)
@@ -244,19 +273,22 @@ class Upstream(asyncio.BufferedProtocol):
 
     def _complete(self, *, clean: bool = True) -> None:
         receiver, self._receiver = self._receiver, None
-        reusable = (
-            clean and self._keep_alive and self._sent_all and self._body is not None and not self.retired
-        )
+        self._release(clean=clean)
+        if receiver is not None:
+            receiver.on_complete()
+
+    def _release(self, *, clean: bool) -> None:
+        """The call is over: keep the connection for another, or close it."""
         self._at = IDLE
-        if reusable:
+        whole = clean and self._keep_alive and self._sent_all and self._body is not None
+        # An answer may come before the upstream has taken the body; what is queued must not delay the next.
+        if whole and not self.retired and not self._write_paused:
             if self._paused:
                 # The last caller was slow to read; the next one is another.
                 self.resume()
             self._keeper.give_back(self)
         else:
             self._close()
-        if receiver is not None:
-            receiver.on_complete()
 
     def _fail(self, error: UpstreamError) -> None:
         receiver, self._receiver = self._receiver, None

@@ -144,6 +144,26 @@ def is_loopback(address: str) -> bool:
         return host == "localhost"
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def networks(value: str) -> tuple[Network, ...]:
+    """A comma-separated list of CIDRs or addresses."""
+    try:
+        return tuple(ipaddress.ip_network(name) for name in names(value))
+    except ValueError as error:
+        raise ValueError(f"{error}; a list such as 10.0.0.0/8,127.0.0.1 is expected") from None
+
+
+def contains(found: tuple[Network, ...], address: str) -> bool:
+    """Whether an address is in one of the networks."""
+    try:
+        peer = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(peer in network for network in found)
+
+
 def timezone(value: str) -> str:
     try:
         ZoneInfo(value)

@@ -47,6 +47,15 @@ class Settings:
     metrics_listen: c.Address = _set(
         "traffic", "127.0.0.1:9464", c.address, "Where /metrics, /healthz, /readyz and /startupz are served."
     )
+    trusted_proxies: tuple[c.Network, ...] | None = _set(
+        "traffic",
+        "",
+        c.networks,
+        "Networks (CIDR) of proxies before this one; their X-Request-Id, traceparent, Forwarded, Via go on.",
+    )
+    forward_client_address: bool = _set(
+        "traffic", "false", c.flag, "Tell the face API the callers' addresses (`Forwarded: for=`)."
+    )
     forward_headers: tuple[str, ...] | None = _set(
         "traffic", "", c.names, "Request header fields that go upstream besides the backend's own list."
     )
@@ -171,6 +180,9 @@ class Settings:
     idle_seconds: float = _set("limits", "75", c.number(0.1, 3600), "Between two requests on one connection.")
     connect_seconds: float = _set("limits", "5", c.number(0.1, 3600), "For a connection to the face API.")
     response_seconds: float = _set("limits", "60", c.number(0.1, 3600), "For the face API's answer to begin.")
+    tunnel_idle_seconds: float = _set(
+        "limits", "300", c.number(0.1, 86400), "How long a WebSocket may be silent, either way."
+    )
     upstream_idle_seconds: float = _set(
         "limits", "4", c.number(0, 3600), "How long an unused connection to the face API is kept."
     )

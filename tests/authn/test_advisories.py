@@ -233,7 +233,7 @@ def test_oathkeeper_the_key_of_one_issuer_does_not_sign_for_another() -> None:
 
 def test_oathkeeper_cve_2021_32701_what_is_kept_is_the_caller_and_no_permission() -> None:
     """There, a token kept for one scope passed for another. Here a kept caller is asked about each call."""
-    assert set(Caller.__slots__) == {"issuer", "org_types", "org_id", "purpose", "case_digest", "valid_until"}
+    assert set(Caller._fields) == {"issuer", "org_types", "org_id", "purpose", "case_digest", "valid_until"}
 
 
 def test_oathkeeper_cve_2026_33496_what_one_verifier_has_kept_no_other_sees() -> None:

@@ -21,6 +21,7 @@ class BareSlotBackend:
     """All that authentication asks of a backend."""
 
     slots = (Slot(b"x-moratorium-token"),)
+    reads: frozenset[bytes] = frozenset()
 
 
 def head(token: bytes) -> RequestHead:

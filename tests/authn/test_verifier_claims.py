@@ -163,7 +163,7 @@ def test_a_token_is_good_until_just_before_its_end(exp: float, leeway: float) ->
     end, trust = exp + leeway, replace(TRUST, leeway=leeway)
     token = signed(header(), without(claims(exp=exp), "iat"))
 
-    assert judged(token, trust, now=math.nextafter(end, 0)) == replace(CALLER, valid_until=end)
+    assert judged(token, trust, now=math.nextafter(end, 0)) == CALLER._replace(valid_until=end)
     assert judged(token, trust, now=end) == Reason.TOKEN_EXPIRED
     assert judged(token, trust, now=math.nextafter(end, math.inf)) == Reason.TOKEN_EXPIRED
 

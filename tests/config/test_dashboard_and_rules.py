@@ -40,6 +40,7 @@ CONTRACT: dict[str, frozenset[str]] = {
     "moratorium_audit_failures_total": frozenset(),
     "moratorium_tls_handshake_failures_total": frozenset(),
     "moratorium_connections_turned_away_total": frozenset(),
+    "moratorium_worker_restarts_total": frozenset(),
     "moratorium_build_info": frozenset({"version", "backend"}),
 }
 HISTOGRAMS = (

@@ -75,7 +75,7 @@ def test_a_call_of_several_classes_is_blocked_if_any_one_is_covered() -> None:
 
 
 def test_any_one_of_several_organisation_types_binds() -> None:
-    caller = dataclasses.replace(POLICE, org_types=("commercial", "police"))
+    caller = POLICE._replace(org_types=("commercial", "police"))
 
     verdict = decide(caller, COMPARE, policy(BAN), 150)
 
@@ -99,26 +99,26 @@ def exempt(**conditions: object) -> Moratorium:
     [
         (exempt(org_ids=frozenset({"sheriff-1"})), POLICE, Reason.EXEMPT),
         (exempt(org_ids=frozenset({"other"})), POLICE, Reason.MORATORIUM),
-        (exempt(org_ids=frozenset({"x"})), dataclasses.replace(POLICE, org_id=None), Reason.MORATORIUM),
+        (exempt(org_ids=frozenset({"x"})), POLICE._replace(org_id=None), Reason.MORATORIUM),
         (exempt(purposes=frozenset({"missing-persons"})), POLICE, Reason.MORATORIUM),
         (
             exempt(purposes=frozenset({"missing-persons"})),
-            dataclasses.replace(POLICE, purpose="missing-persons"),
+            POLICE._replace(purpose="missing-persons"),
             Reason.EXEMPT,
         ),
         (
             exempt(purposes=frozenset({"missing-persons"}), requires_case=True),
-            dataclasses.replace(POLICE, purpose="missing-persons"),
+            POLICE._replace(purpose="missing-persons"),
             Reason.MORATORIUM,
         ),
         (
             exempt(purposes=frozenset({"missing-persons"}), requires_case=True),
-            dataclasses.replace(POLICE, purpose="missing-persons", case_digest="d"),
+            POLICE._replace(purpose="missing-persons", case_digest="d"),
             Reason.EXEMPT,
         ),
         (
             exempt(org_types=frozenset({"commercial"})),
-            dataclasses.replace(POLICE, org_types=("police", "commercial")),
+            POLICE._replace(org_types=("police", "commercial")),
             Reason.EXEMPT,
         ),
         (exempt(org_types=frozenset({"commercial"})), POLICE, Reason.MORATORIUM),
@@ -200,7 +200,7 @@ def test_until_is_the_end_of_the_unbroken_stretch_and_absent_when_open() -> None
 
 
 def test_a_verdict_holds_until_the_token_ends_a_window_changes_or_an_exemption_does() -> None:
-    brief = dataclasses.replace(POLICE, valid_until=120)
+    brief = POLICE._replace(valid_until=120)
     exempted = exempt(org_ids=frozenset({"sheriff-1"}), window=Window(0, 170))
 
     assert decide(brief, COMPARE, policy(BAN), 110).holds_until == 120

@@ -94,6 +94,8 @@ def test_everything_that_is_missing_is_reported_together() -> None:
         ("MAX_BODY_BYTES", "lots", "is not a size such as 16MiB"),
         ("TIMEZONE", "Mars", "is not an IANA time zone"),
         ("INSECURE_JWKS_HTTP", "maybe", "neither true nor false"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "has host bits set; a list such as"),
+        ("TRUSTED_PROXIES", "proxy.local", "a list such as 10.0.0.0/8,127.0.0.1 is expected"),
         ("OPERATOR_URL", "ftp://x", "is not an http or https address"),
         ("MAX_IN_FLIGHT", "0", "0 is not between 1 and 100000"),
         ("UPSTREAM_RESOLVE_SECONDS", "0", "0 is not between 0.1 and 86400"),

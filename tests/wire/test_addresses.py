@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from proxy.errors import UpstreamUnreachable
+from proxy.messages import RequestHead
 from proxy.policy.model import Permit
 from proxy.relay.addresses import Addresses, resolve
 from proxy.relay.pool import Pool
@@ -269,7 +270,7 @@ async def test_idle_connections_to_an_address_that_is_gone_are_closed_and_busy_o
         for upstream in (idle_one, idle_two):
             pool.give_back(upstream)
         answered = Answered()
-        busy_one.forward(permit(), answered, b"GET", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"", last=True)
+        busy_one.forward(permit(), answered, GET, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"", last=True)
 
         resolver.answer = [TWO]
         pool.sweep()
@@ -294,8 +295,14 @@ class Answered:
     def on_complete(self) -> None:
         self.complete = True
 
+    def on_whole(self, *_answer: object) -> None:
+        self.complete = True
+
     def __getattr__(self, name: str) -> Any:
         return lambda *_args, **_kwargs: None
+
+
+GET = RequestHead(b"GET", b"/", b"1.1", ())
 
 
 def permit() -> Permit:
