@@ -9,7 +9,6 @@ from proxy.authn.cache import TokenCache
 from proxy.authn.claims import ClaimPaths
 from proxy.authn.keys import FileKeys, KeySource, RemoteKeys
 from proxy.authn.verifier import Trust
-from proxy.backends.base import Backend
 from proxy.backends.registry import make_backend
 from proxy.errors import PolicyError, SettingsError
 from proxy.pipeline import Rules
@@ -105,14 +104,7 @@ def make_rules(settings: Settings, policy: Policy) -> Rules:
     backend = make_backend(settings.backend, policy.routes)
     if settings.forward_headers:
         backend.forwards |= {name.lower().encode() for name in settings.forward_headers}
-        backend.forwards -= _never_forwarded(backend)
     return Rules(backend, policy, trust, TokenCache(settings.token_cache_size))
-
-
-def _never_forwarded(backend: Backend) -> frozenset[bytes]:
-    """No setting can make the caller's credential or the framing go upstream as it came."""
-    slots = {slot.header for slot in backend.slots}
-    return frozenset(slots | {b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"})
 
 
 def make_keys(settings: Settings, clock: Callable[[], float]) -> KeySource:

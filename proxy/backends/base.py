@@ -10,6 +10,22 @@ from proxy.messages import Headers, RequestHead, Slot
 from proxy.policy.model import Operation, OperationClass, Refusal, operation
 from proxy.policy.reasons import Reason
 
+NEVER_FORWARDED = frozenset(
+    {
+        # framing and the connection
+        b"host", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"te", b"trailer",
+        b"upgrade", b"expect", b"proxy-authorization", b"proxy-connection", b"authorization",
+        # another method or path than the one that was judged (threat T14)
+        b"x-http-method-override", b"x-http-method", b"x-method-override", b"x-original-url", b"x-original-uri",
+        b"x-rewrite-url", b"x-envoy-original-path", b"x-forwarded-uri", b"x-forwarded-path",
+        b"x-forwarded-prefix", b"x-forwarded-method",
+        # somebody else's word for who calls (threat T60); ours are set by the relay
+        b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip",
+        b"x-request-id", b"x-decision-id", b"traceparent", b"tracestate",
+    }
+)  # fmt: skip
+"""Request header fields that no list may name and no setting may add, as `-` and `_` spell them."""
+
 
 class Denial(NamedTuple):
     """A refusal as it is told to the caller, before a backend puts it into its own words.

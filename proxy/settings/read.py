@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from proxy.backends.base import NEVER_FORWARDED
 from proxy.backends.registry import make_backend
 from proxy.errors import SettingsError
 from proxy.policy.complaints import nearest
@@ -74,6 +75,7 @@ def _contradictions(settings: Settings, given: Mapping[str, str]) -> list[str]:
         )
     problems += _tls_contradictions(settings, given)
     if settings.backend:
+        problems += _not_forwardable(settings)
         statuses = make_backend(settings.backend).block_statuses
         if settings.block_status not in statuses:
             allowed = " or ".join(map(str, statuses))
@@ -98,3 +100,13 @@ def _tls_contradictions(settings: Settings, given: Mapping[str, str]) -> list[st
             f"{name}: is set, but MORATORIUM_UPSTREAM is plain http" for name in _ONLY_HTTPS if name in given
         ]
     return problems
+
+
+def _not_forwardable(settings: Settings) -> list[str]:
+    """Fields that would carry a token, other framing, another target or another identity upstream."""
+    never = NEVER_FORWARDED | {slot.header for slot in make_backend(settings.backend).slots}
+    return [
+        f"MORATORIUM_FORWARD_HEADERS: {name} never goes upstream as it comes"
+        for name in settings.forward_headers or ()
+        if name.lower().replace("_", "-").encode() in never
+    ]

@@ -3,7 +3,7 @@
 import boto3
 import pytest
 
-from proxy.backends.base import Backend
+from proxy.backends.base import NEVER_FORWARDED, Backend
 from proxy.backends.registry import NAMES, make_backend
 from proxy.messages import RequestHead
 from proxy.policy.model import (
@@ -171,6 +171,7 @@ def test_no_backend_forwards_a_place_where_a_token_may_sit() -> None:
     for name in NAMES:
         backend = make_backend(name)
         assert backend.forwards.isdisjoint(slot.header for slot in backend.slots)
+        assert backend.forwards.isdisjoint(NEVER_FORWARDED)
 
 
 @pytest.mark.parametrize("name", NAMES)
