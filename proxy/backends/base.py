@@ -16,9 +16,9 @@ NEVER_FORWARDED = frozenset(
         b"host", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"te", b"trailer",
         b"upgrade", b"expect", b"proxy-authorization", b"proxy-connection", b"authorization",
         # another method or path than the one that was judged (threat T14)
-        b"x-http-method-override", b"x-http-method", b"x-method-override", b"x-original-url", b"x-original-uri",
-        b"x-rewrite-url", b"x-envoy-original-path", b"x-forwarded-uri", b"x-forwarded-path",
-        b"x-forwarded-prefix", b"x-forwarded-method",
+        b"x-http-method-override", b"x-http-method", b"x-method-override", b"x-original-url",
+        b"x-original-uri", b"x-rewrite-url", b"x-envoy-original-path", b"x-forwarded-uri",
+        b"x-forwarded-path", b"x-forwarded-prefix", b"x-forwarded-method",
         # somebody else's word for who calls (threat T60); ours are set by the relay
         b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip",
         b"x-request-id", b"x-decision-id", b"traceparent", b"tracestate",
