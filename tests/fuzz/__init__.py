@@ -1,0 +1,1 @@
+"""Whatever bytes come as a head: one message or a refusal, read alike by others, and never a way around."""

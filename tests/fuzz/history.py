@@ -1,0 +1,168 @@
+"""An enforcer with two connections, whose circumstances change, beside what a fresh `check` says."""
+
+import json
+from typing import NamedTuple
+
+from proxy.audit.sink import Sink
+from proxy.authn.keyset import KeySet, parse_keys
+from proxy.authn.verifier import NeedKey, Trust
+from proxy.backends.generic import Generic
+from proxy.enforcer import Enforcer, Memo
+from proxy.errors import KeysUnavailable
+from proxy.messages import RequestHead
+from proxy.metrics import Metrics
+from proxy.pipeline import Rules, check, refused
+from proxy.policy.document import build, parse
+from proxy.policy.model import Permit, Policy, Refusal, Verdict
+from proxy.policy.reasons import Decision, Reason
+from proxy.testing import TokenMint
+from tests.harness.proxy import MORATORIUM, ROUTES, FixedClock
+
+START = FixedClock.at("2020-06-10T00:00:00Z").now
+END = FixedClock.at("2021-06-10T00:00:00Z").now
+EXEMPTION = """
+[[moratorium.exemption]]
+id = "an-hour"
+org_ids = ["org-1"]
+start = "2020-06-10T01:00:00Z"
+end = "2020-06-10T02:00:00Z"
+"""
+HOUR = 3600.0
+EDGES = [START, START + HOUR, START + 2 * HOUR, END, START + 300, START + 330, START - 30]
+OLD, NEW = (TokenMint(algorithm="EdDSA", kid=kid, clock=lambda: START) for kid in ("old", "new"))
+SAME_ID = TokenMint(algorithm="EdDSA", kid="old", clock=lambda: START)
+
+
+def _keys(*mints: TokenMint) -> KeySet:
+    return parse_keys(json.dumps({"keys": [key for mint in mints for key in mint.jwks()["keys"]]}).encode())
+
+
+KEY_SETS = [_keys(OLD), _keys(OLD), _keys(NEW), _keys(OLD, NEW), _keys(SAME_ID), None]
+TRUST = Trust(OLD.issuer, frozenset({OLD.audience}))
+
+
+def _policy(text: str) -> Policy:
+    return build(parse(text + ROUTES, "memo"), "memo")
+
+
+POLICIES = [
+    _policy(MORATORIUM),
+    _policy(MORATORIUM + EXEMPTION),
+    _policy(MORATORIUM.replace('["police"]', '["school", "commercial"]')),
+    _policy(MORATORIUM.replace("2021-06-10", "2020-06-11")),
+]
+
+
+def _heads() -> list[RequestHead]:
+    tokens = [
+        OLD.token("police", expires_in=10**9),
+        OLD.token("police", expires_in=300),
+        OLD.token("commercial", expires_in=300, nbf=START + 300),
+        OLD.token(["commercial", "police"], expires_in=10**9),
+        NEW.token("police", expires_in=10**9),
+        "a.b.c",
+    ]
+    heads = [
+        RequestHead(
+            b"POST", target, b"1.1", ((b"host", b"a"), (b"authorization", f"Bearer {token}".encode()))
+        )
+        for token in tokens
+        for target in (b"/v1/search", b"/v1/detect", b"/v1/unknown", b"/v1//search")
+    ]
+    return heads + [other for head in heads if head.target == b"/v1/search" for other in _variants(head)]
+
+
+def _variants(head: RequestHead) -> list[RequestHead]:
+    """The same call in other words, and calls that differ in one thing."""
+    headers = head.headers
+    return [
+        head._replace(headers=(*headers, (b"user-agent", b"x"))),
+        head._replace(headers=headers[::-1], length=5),
+        head._replace(headers=(*headers, (b"authorization", b"Basic x"))),
+        head._replace(headers=(headers[0], (b"authorization", b"Basic x"))),
+        head._replace(options=frozenset({b"authorization"})),
+        head._replace(method=b"GET"),
+        head._replace(target=head.target + b"?a"),
+        head._replace(upgrade=True),
+    ]
+
+
+HEADS = _heads()
+EQUAL_HEADS = [RequestHead(*head) for head in HEADS]
+
+
+class Keys:
+    """A key source that gives what it is told to; None: cannot be had."""
+
+    issuer = OLD.issuer
+    last_success = 0.0
+    at_hand: KeySet | None = None
+
+    @property
+    def keys(self) -> KeySet:
+        if self.at_hand is None:
+            raise KeysUnavailable(self.issuer, "told so")
+        return self.at_hand
+
+    async def refresh(self) -> None:
+        """Nothing to do."""
+
+    async def seek(self) -> None:
+        """Nothing to do."""
+
+
+class Step(NamedTuple):
+    """One change, or none, and then a question about one of the two heads of the history."""
+
+    head: int
+    equal: bool
+    clock: float | None
+    keys: int | None
+    policy: int | None
+    memo: int
+
+
+def _rules(policy: Policy) -> Rules:
+    return Rules(Generic(policy.routes), policy, TRUST)
+
+
+class History:
+    """An enforcer whose circumstances change, with two connections, and what a fresh check says."""
+
+    def __init__(self, heads: tuple[int, int]) -> None:
+        self.heads = heads
+        self.clock = FixedClock(START)
+        self.source = Keys()
+        self.source.at_hand = KEY_SETS[0]
+        sink = Sink("/dev/null")
+        self.enforcer = Enforcer(
+            _rules(POLICIES[0]), self.source, sink, Metrics(), self.clock, instance="0123456789ab"
+        )
+        self.memos = Memo(), Memo()
+
+    def change(self, step: Step) -> None:
+        if step.clock is not None:
+            self.clock.now = step.clock
+        if step.keys is not None:
+            self.source.at_hand = KEY_SETS[step.keys]
+        if step.policy is not None:
+            self.enforcer.rules = _rules(POLICIES[step.policy])
+
+    def fresh(self, head: RequestHead) -> Verdict | NeedKey:
+        """Without a memory of any kind."""
+        keys = self.source.at_hand if self.source.at_hand is not None else KeySet(())
+        return check(head, _rules(self.enforcer.rules.policy), keys, self.clock.now)
+
+    def ask(self, step: Step) -> None:
+        head = (EQUAL_HEADS if step.equal else HEADS)[self.heads[step.head]]
+        expected = self.fresh(head)
+        answer = self.enforcer.admit(head, self.memos[step.memo])
+        if isinstance(expected, NeedKey):
+            assert answer == expected
+            expected = refused(Refusal(Reason.TOKEN_KEY_UNKNOWN), self.clock.now)
+            answer = self.enforcer.admit(head, self.memos[step.memo], lacking=Reason.TOKEN_KEY_UNKNOWN)
+        assert not isinstance(answer, NeedKey)
+        assert answer.verdict._replace(holds_until=0.0) == expected._replace(holds_until=0.0)
+        assert isinstance(answer, Permit) is (expected.decision is Decision.ALLOWED)
+        # What is remembered may hold shorter than it could, never longer.
+        assert answer.verdict.holds_until <= max(expected.holds_until, self.clock.now)
