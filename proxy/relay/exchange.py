@@ -54,7 +54,7 @@ class Exchange:
         self._write = client.write
         self._context = context
         self._up: tuple[RequestHead | None, bytes] = (None, b"")
-        self._response: tuple[ResponseHead | None, RequestHead | None, bool] = (None, None, False)
+        self._response: tuple[ResponseHead | None, bytes, bool] = (None, b"", False)
         self._lines = b""
         self._chunked_down = False
         self._keep_alive = False
@@ -164,11 +164,13 @@ class Exchange:
         request = self.head
         keep_alive = self._client.may_keep_alive()
         last = self._response
-        if last[0] is not head or last[1] is not request or last[2] is not keep_alive:
-            self._response = (head, request, keep_alive)
+        if last[0] is not head or last[1] != request.version or last[2] is not keep_alive:
+            self._response = (head, request.version, keep_alive)
             delimited = head.length is not None and not isinstance(head.length, Chunked)
             self._keep_alive = keep_alive and (delimited or request.version == b"1.1")
-            self._lines, self._chunked_down = downstream_head(head, request, keep_alive=self._keep_alive)
+            self._lines, self._chunked_down = downstream_head(
+                head, request.version, keep_alive=self._keep_alive
+            )
         decision_id = self._permit.decision_id
         return self._lines + IDS_AND_END % (self._trail.request_id or decision_id, decision_id)
 

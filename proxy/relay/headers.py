@@ -61,7 +61,7 @@ def upstream_head(head: RequestHead, forwards: frozenset[bytes], host: bytes, ro
     return b"".join(lines)
 
 
-def downstream_head(response: ResponseHead, request: RequestHead, *, keep_alive: bool) -> tuple[bytes, bool]:
+def downstream_head(response: ResponseHead, version: bytes, *, keep_alive: bool) -> tuple[bytes, bool]:
     """The head that goes to the client, up to the ids, and whether its body is chunked by us."""
     options = connection_options([v for n, v in response.headers if n == b"connection"])
     lines = [status_line(response.status)]
@@ -76,10 +76,10 @@ def downstream_head(response: ResponseHead, request: RequestHead, *, keep_alive:
     if response.status == 101:
         lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
         return b"".join(lines), False
-    chunked = response.length in (None, CHUNKED) and request.version == b"1.1"
+    chunked = response.length in (None, CHUNKED) and version == b"1.1"
     if chunked:
         lines.append(b"Transfer-Encoding: chunked\r\n")
-    lines.append(_connection(request.version, keep_alive=keep_alive))
+    lines.append(_connection(version, keep_alive=keep_alive))
     return b"".join(lines), chunked
 
 
