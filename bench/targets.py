@@ -149,7 +149,7 @@ def _start_envoy(setting: Setting) -> Running:
 def _start_nginx(setting: Setting) -> Running:
     setting_name = "MORATORIUM_DECISIONS_LISTEN"
     if setting_name not in (ROOT / "docs" / "configuration.md").read_text():
-        raise Skipped(f"the proxy has no decision service yet")
+        raise Skipped("the proxy has no decision service yet")
     nginx, port, decisions_port = _need("nginx"), free_port(), free_port()
     service = _start_ours(setting, {setting_name: f"127.0.0.1:{decisions_port}"})
     config = setting.fill("nginx.conf", PORT=port, DECISIONS_PORT=decisions_port, DECIDE_PATH=DECIDE_PATH)
