@@ -142,7 +142,7 @@ class Enforcer:
             self._judge_with(keys)
         telling = memo.recall(head, rules, keys, now)
         if telling is None:
-            outcome = check(head, rules, keys, now)
+            outcome = self._check(head, rules, keys, now)
             if isinstance(outcome, NeedKey):
                 if lacking is None:
                     return outcome
@@ -184,6 +184,15 @@ class Enforcer:
         now = self.clock()
         log.warning("upstream failed", extra={"reason": reason, "why": error.why})
         return self._deny(_failure(permit.verdict, reason, now), now, permit.decision_id)
+
+    def _check(self, head: RequestHead, rules: Rules, keys: KeySet, now: Instant) -> Verdict | NeedKey:
+        """Ask; a fault of ours is an answer, a record and a count as well, never a call that goes on."""
+        try:
+            return check(head, rules, keys, now)
+        except Exception:  # whatever it is, nothing was decided
+            # A traceback of file names and lines only: see `proxy.logs`.
+            log.exception("could not decide")
+            return refused(Refusal(Reason.INTERNAL_ERROR), now)
 
     def _judge_with(self, keys: KeySet) -> None:
         if keys != self._judged_with:

@@ -60,6 +60,22 @@ async def test_the_operator_may_choose_to_go_on_without_records() -> None:
         assert "moratorium_audit_failures_total 2.0" in await proxy.metrics()
 
 
+async def test_a_fault_of_ours_lets_nothing_through_and_is_told_counted_and_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_question: object) -> None:
+        raise ZeroDivisionError
+
+    async with running_proxy() as proxy:
+        monkeypatch.setattr(type(proxy.application.enforcer.rules.backend), "classify", broken)
+        answer = await proxy.call(*SEARCH)
+
+        assert (answer.status, answer.json()["title"]) == (503, "internal-error")
+        assert proxy.reasons() == ["internal-error"]
+        assert proxy.upstream.messages == []
+        assert 'reason="internal-error"} 1.0' in await proxy.metrics()
+
+
 async def test_a_reload_brings_a_new_policy_at_once() -> None:
     async with running_proxy() as proxy:
         assert (await proxy.call(*SEARCH, caller="school")).status == 200
