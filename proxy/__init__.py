@@ -20,8 +20,10 @@ The names below are the public API; everything else may move.
 
 from proxy.errors import MoratoriumError
 from proxy.pipeline import Rules, check
+from proxy.policy.callers import Caller
 from proxy.policy.engine import decide
-from proxy.policy.model import Caller, Operation, OperationClass, Permit, Policy, Verdict
+from proxy.policy.model import Permit, Policy, Verdict
+from proxy.policy.operations import Operation, OperationClass
 from proxy.policy.reasons import Decision, Reason
 from proxy.version import __version__
 

@@ -14,16 +14,10 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.assembly import (
-    Tls,
-    files_of,
-    make_keys,
-    make_limits,
-    make_manners,
-    make_policy,
-    make_rules,
-    make_tls,
-)
+from proxy.assembly.files import files_of, texts_of
+from proxy.assembly.identity import make_keys, make_rules
+from proxy.assembly.parts import Tls, make_limits, make_manners, make_tls
+from proxy.assembly.policy import make_policy
 from proxy.audit.sink import Sink
 from proxy.doors.health import Component, Probes, make_health_app
 from proxy.enforcer import Enforcer
@@ -237,7 +231,7 @@ class Application:
             try:
                 settings = self._reread()
                 self._watch.follow(files_of(settings))
-                rules = await self.prepare(settings, make_policy(settings))
+                rules = await self.prepare(settings, make_policy(settings, texts_of(settings)))
             except ConfigurationError as error:
                 self.metrics.reload_successful = 0
                 log.error("reload refused, the old configuration stays", extra={"problems": error.problems})

@@ -25,7 +25,8 @@ from proxy.errors import (
 from proxy.messages import NO_TRAIL, Answer, RequestHead, Trail
 from proxy.metrics import Metrics, Tally
 from proxy.pipeline import Question, Rules, check, refused
-from proxy.policy.model import Instant, Permit, Refusal, Verdict
+from proxy.policy.callers import Instant
+from proxy.policy.model import Permit, Refusal, Verdict
 from proxy.policy.reasons import Decision, Reason
 from proxy.rescue import PLACEHOLDER, Manners, answer
 
@@ -209,7 +210,8 @@ class Enforcer:
             self._told, self._told_under = {}, self.rules
         key = (
             verdict.reason, verdict.detail, verdict.exemption, verdict.until, verdict.org_type,
-            rule and rule.id, operation and operation.name, caller[:-1],
+            rule and rule.id, operation and operation.name, caller._replace(valid_until=0.0),
+            verdict.relation, verdict.evidence, verdict.obligations,
         )  # fmt: skip
         telling = self._told.get(key)
         if telling is None:

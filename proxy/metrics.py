@@ -18,7 +18,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from proxy.policy.model import FOREVER, Instant, Mode, Operation, Policy, Verdict
+from proxy.policy.callers import FOREVER, Instant
+from proxy.policy.model import Mode, Policy, Verdict
+from proxy.policy.operations import Operation
 from proxy.policy.reasons import MEANINGS, Decision, Reason
 from proxy.policy.windows import in_force, next_edge
 
@@ -28,8 +30,8 @@ OVERHEAD_BUCKETS = (0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0
 # Reasons that are reached once caller and operation are known; the others have neither.
 _DECIDED = frozenset(
     {
-        Reason.NOT_BOUND, Reason.NOT_COVERED, Reason.OUTSIDE_WINDOW, Reason.EXEMPT, Reason.SHADOW_BLOCKED,
-        Reason.MORATORIUM,
+        Reason.NOT_BOUND, Reason.NOT_COVERED, Reason.OUTSIDE_WINDOW, Reason.OUTSIDE_JURISDICTION,
+        Reason.OUTSIDE_SCOPE, Reason.EXEMPT, Reason.SHADOW_BLOCKED, Reason.MORATORIUM,
     }
 )  # fmt: skip
 # Refused by the backend, after the caller is known.
@@ -96,7 +98,7 @@ class Metrics:
 
     def expect(self, policy: Policy, operations: tuple[Operation, ...]) -> None:
         """Start every series that this policy and backend can bring about at zero."""
-        bound = frozenset().union(*(m.binds for m in policy.moratoria))
+        bound = {t for t in policy.org_types if any(m.may_bind(t) for m in policy.moratoria)}
         labels = sorted({operation.label for operation in operations})
         for org_type, label, reason in product(sorted(policy.org_types), labels, sorted(_DECIDED)):
             if org_type in bound or reason is Reason.NOT_BOUND:

@@ -11,8 +11,10 @@ from proxy.authn.keyset import KeySet
 from proxy.authn.verifier import NeedKey, Trust, verify
 from proxy.backends.base import Backend
 from proxy.messages import RequestHead
+from proxy.policy.callers import Caller, Instant
 from proxy.policy.engine import decide
-from proxy.policy.model import Caller, Instant, Operation, Policy, Refusal, Verdict
+from proxy.policy.model import Policy, Refusal, Verdict
+from proxy.policy.operations import Operation
 from proxy.policy.reasons import MEANINGS, Reason
 
 Question = tuple[bytes, bytes, bool, frozenset[bytes], list[tuple[bytes, bytes]]]

@@ -103,8 +103,8 @@ def status_of(reason: Reason, manners: Manners) -> int:  # noqa: C901  (one case
         case Reason.UPSTREAM_TIMEOUT:
             return 504
         case (
-            Reason.NOT_BOUND | Reason.NOT_COVERED | Reason.OUTSIDE_WINDOW | Reason.EXEMPT
-            | Reason.SHADOW_BLOCKED | Reason.UNKNOWN_OPERATION_ALLOWED
+            Reason.NOT_BOUND | Reason.NOT_COVERED | Reason.OUTSIDE_WINDOW | Reason.OUTSIDE_JURISDICTION
+            | Reason.OUTSIDE_SCOPE | Reason.EXEMPT | Reason.SHADOW_BLOCKED | Reason.UNKNOWN_OPERATION_ALLOWED
         ):  # fmt: skip
             return 200
         case _:

@@ -13,14 +13,14 @@ from proxy.enforcer import Denied, Enforcer, Memo
 from proxy.messages import RequestHead
 from proxy.metrics import Metrics
 from proxy.pipeline import Rules
-from proxy.policy.document import build
+from proxy.policy.document import Source, build
 from proxy.policy.model import Permit
 from proxy.policy.shorthand import document_of
 from proxy.testing import TokenMint
 
 START = 1_600_000_000.0
 MINT = TokenMint(clock=lambda: START)
-POLICY = build(document_of(blocked_org_types=("police",), start="2020-09-13T12:30:00Z"), "test")
+POLICY = build(Source("test", document_of(blocked_org_types=("police",), start="2020-09-13T12:30:00Z")))
 
 
 class Keys:
@@ -136,7 +136,7 @@ def test_new_rules_end_the_memo(world: World) -> None:
     world.now = POLICY.moratoria[0].windows[0].start
     assert world.ask(head(token)) == "moratorium"
 
-    nobody = build(document_of(blocked_org_types=("press",)), "test")
+    nobody = build(Source("test", document_of(blocked_org_types=("press",))))
     world.enforcer.rules = Rules(make_backend("aws-rekognition"), nobody, world.enforcer.rules.trust)
 
     assert world.ask(head(token)) == "not-bound"

@@ -8,12 +8,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy.backends.registry import make_backend
 from proxy.metrics import Histogram, Metrics, Observed, make_registry
 from proxy.pipeline import refused
-from proxy.policy.document import build
+from proxy.policy.document import Source, build
 from proxy.policy.model import Mode, Refusal
 from proxy.policy.reasons import Reason
 from proxy.policy.shorthand import document_of
 
-POLICY = build(document_of(blocked_org_types=("police",), start="2020-06-10", end="2021-06-10"), "test")
+POLICY = build(
+    Source("test", document_of(blocked_org_types=("police",), start="2020-06-10", end="2021-06-10"))
+)
 OPERATIONS = make_backend("aws-rekognition").operations()
 
 
@@ -56,6 +58,8 @@ def test_series_start_at_zero_and_a_decision_adds_none() -> None:
 
 _NEEDS_A_CALLER = {
     Reason.NOT_COVERED,
+    Reason.OUTSIDE_JURISDICTION,
+    Reason.OUTSIDE_SCOPE,
     Reason.OUTSIDE_WINDOW,
     Reason.EXEMPT,
     Reason.SHADOW_BLOCKED,
@@ -85,7 +89,7 @@ def test_every_metric_of_the_contract_is_exported() -> None:
 
 def test_windows_are_open_and_name_their_next_edge() -> None:
     label = frozenset({("policy", "moratorium")})
-    start, end = POLICY.moratoria[0].windows[0]
+    start, end, _ = POLICY.moratoria[0].windows[0]
 
     before, during, after = (scrape(fresh(), now) for now in (start - 1, start, end))
 

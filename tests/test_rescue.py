@@ -6,23 +6,15 @@ import pytest
 
 from proxy.backends.registry import NAMES, make_backend
 from proxy.pipeline import refused
-from proxy.policy.model import (
-    Authority,
-    Caller,
-    Moratorium,
-    OperationClass,
-    Refusal,
-    Verdict,
-    Window,
-    operation,
-)
+from proxy.policy.callers import Caller
+from proxy.policy.model import Authority, Refusal, Verdict
+from proxy.policy.operations import OperationClass, operation
 from proxy.policy.reasons import MEANINGS, Decision, Reason
 from proxy.rescue import Manners, answer, status_of
+from tests.policy.making import ban
 
 PLAIN = Manners()
-RULE = Moratorium(
-    "ban", frozenset({"police"}), frozenset({OperationClass.COMPARE}), (Window(),), title="A ban"
-)
+RULE = ban(title="A ban")
 BLOCK = Verdict(
     Decision.BLOCKED,
     Reason.MORATORIUM,
@@ -80,9 +72,7 @@ def test_a_block_names_the_blocker_the_policy_and_its_end() -> None:
     ("url", "expected"), [("https://law.example", "https://law.example"), ("", "urn:moratorium:policy:ban")]
 )
 def test_without_an_operator_the_authority_or_the_policy_is_named(url: str, expected: str) -> None:
-    verdict = BLOCK._replace(
-        rule=Moratorium("ban", RULE.binds, RULE.covers, (), authority=Authority(url=url))
-    )
+    verdict = BLOCK._replace(rule=ban(authority=Authority(url=url)))
 
     assert headers_of(verdict, "generic")["link"] == f'<{expected}>; rel="blocked-by"'
 

@@ -12,8 +12,9 @@ from typing import Any
 import orjson
 
 from proxy.messages import NO_TRAIL, Trail
+from proxy.policy.callers import Instant
 from proxy.policy.instants import format_instant
-from proxy.policy.model import Instant, Mode, Verdict
+from proxy.policy.model import Mode, Verdict
 
 VERSION = 1
 MASKED = ("token", "subject", "case_id", "body")

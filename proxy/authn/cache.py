@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cachetools import TLRUCache
 
-from proxy.policy.model import Caller, Instant
+from proxy.policy.callers import Caller, Instant
 
 
 class _Entry(NamedTuple):

@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.policy.model import Caller, Instant, Policy, Refusal
+from proxy.policy.callers import Caller, Instant
+from proxy.policy.model import Policy, Refusal
 from proxy.policy.reasons import Reason
 
 _ORG_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}")

@@ -16,7 +16,8 @@ from jwt.algorithms import get_default_algorithms
 
 from proxy.authn.claims import ClaimPaths, caller_of
 from proxy.authn.keyset import SUPPORTED, KeySet
-from proxy.policy.model import Caller, Instant, Policy, Refusal
+from proxy.policy.callers import Caller, Instant
+from proxy.policy.model import Policy, Refusal
 from proxy.policy.reasons import Reason
 
 MAX_TOKEN = 16 * 1024

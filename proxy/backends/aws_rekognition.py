@@ -7,7 +7,8 @@ takes either.
 
 from proxy.backends.base import Denial, Native, as_json, load_table, problem
 from proxy.messages import RequestHead, Slot
-from proxy.policy.model import UNKNOWN_OPERATION, Operation, Refusal
+from proxy.policy.model import Refusal
+from proxy.policy.operations import UNKNOWN_OPERATION, Operation
 from proxy.policy.reasons import Reason
 
 CONTENT_TYPE = b"application/x-amz-json-1.1"

@@ -7,7 +7,8 @@ from importlib import resources
 from typing import Any, NamedTuple, Protocol
 
 from proxy.messages import Headers, RequestHead, Slot
-from proxy.policy.model import Operation, OperationClass, Refusal, operation
+from proxy.policy.model import Refusal
+from proxy.policy.operations import Operation, OperationClass, operation
 from proxy.policy.reasons import Reason
 
 NEVER_FORWARDED = frozenset(

@@ -2,7 +2,8 @@
 
 from proxy.backends.base import Denial, Native, as_json, canonical, load_table, problem
 from proxy.messages import RequestHead, Slot
-from proxy.policy.model import UNKNOWN_OPERATION, Operation, Refusal
+from proxy.policy.model import Refusal
+from proxy.policy.operations import UNKNOWN_OPERATION, Operation
 
 
 class DeepFace:

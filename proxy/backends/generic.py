@@ -8,7 +8,8 @@ import re
 
 from proxy.backends.base import Denial, Native, as_json, canonical, problem
 from proxy.messages import RequestHead, Slot
-from proxy.policy.model import UNKNOWN_OPERATION, Operation, Refusal, Route
+from proxy.policy.model import Refusal, Route
+from proxy.policy.operations import UNKNOWN_OPERATION, Operation
 
 _PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
 

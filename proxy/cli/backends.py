@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from proxy.backends.registry import NAMES, make_backend
 from proxy.cli.output import add_output, print_json, print_table
-from proxy.policy.model import CLASS_MEANINGS
+from proxy.policy.operations import CLASS_MEANINGS
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

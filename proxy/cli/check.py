@@ -6,7 +6,10 @@ import sys
 import time
 from collections.abc import Mapping
 
-from proxy.assembly import make_keys, make_policy, make_tls
+from proxy.assembly.files import texts_of
+from proxy.assembly.identity import make_keys
+from proxy.assembly.parts import make_tls
+from proxy.assembly.policy import make_policy
 from proxy.audit.sink import Sink
 from proxy.cli.output import add_output, print_json, print_table
 from proxy.errors import ConfigurationError, KeysUnavailable, PolicyError
@@ -24,7 +27,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     findings: list[tuple[str, str, str]] = []
     code = 0
     try:
-        policy = make_policy(settings)
+        policy = make_policy(settings, texts_of(settings))
         findings.append(
             ("policy", "ok", f"{len(policy.moratoria)} moratoria, revision {policy.revision[:12]}")
         )

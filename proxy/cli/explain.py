@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from proxy.assembly import make_keys, make_policy, make_rules
+from proxy.assembly.files import texts_of
+from proxy.assembly.identity import make_keys, make_rules
+from proxy.assembly.policy import make_policy
 from proxy.authn.claims import ClaimPaths, caller_of
 from proxy.authn.verifier import NeedKey, verify
 from proxy.backends.base import Backend
@@ -20,22 +22,13 @@ from proxy.backends.registry import NAMES, make_backend
 from proxy.cli.output import add_output, print_facts, print_json, print_table
 from proxy.errors import PolicyError, SettingsError
 from proxy.pipeline import refused
+from proxy.policy.callers import FOREVER, Caller, Instant
 from proxy.policy.complaints import nearest
 from proxy.policy.document import build, parse
-from proxy.policy.engine import decide, judge
+from proxy.policy.engine import bound_by, decide, judge
 from proxy.policy.instants import format_instant, parse_instant
-from proxy.policy.model import (
-    COVERABLE,
-    FOREVER,
-    Caller,
-    Instant,
-    Operation,
-    OperationClass,
-    Policy,
-    Refusal,
-    Verdict,
-    operation,
-)
+from proxy.policy.model import Policy, Refusal, Verdict
+from proxy.policy.operations import COVERABLE, Operation, OperationClass, operation
 from proxy.policy.reasons import MEANINGS, Decision, Reason
 from proxy.relay.framing import parse_request
 from proxy.rescue import Manners, status_of
@@ -81,9 +74,10 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
 def read_policy(path: Path | None, env: Mapping[str, str]) -> Policy:
     """The policy from a file, or from the settings."""
     if path is None:
-        return make_policy(read_settings(env))
+        settings = read_settings(env)
+        return make_policy(settings, texts_of(settings))
     try:
-        return build(parse(path.read_text("utf-8"), str(path)), str(path))
+        return build(parse(path.read_text("utf-8"), str(path)))
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError([f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}"]) from None
 
@@ -148,9 +142,14 @@ def _report(verdict: Verdict, policy: Policy, now: Instant) -> dict[str, Any]:
     findings = []
     if caller is not None and what is not None:
         for moratorium in policy.moratoria:
-            finding = judge(moratorium, caller, what, policy.mode, now)
+            bound = bound_by(moratorium.binds, caller.principals())
+            finding = judge(moratorium, caller, bound, what, policy.mode, now)
             findings.append(
-                {"moratorium": moratorium.id, "says": finding.reason, "exemption": finding.exemption}
+                {
+                    "moratorium": moratorium.id,
+                    "says": finding.reason,
+                    "exemption": finding.exemption and finding.exemption.id,
+                }
             )
     return {
         "at": format_instant(now),

@@ -8,8 +8,9 @@ from typing import Any
 
 from proxy.cli.explain import read_policy
 from proxy.cli.output import add_output, print_json, print_table
+from proxy.policy.callers import ALWAYS, FOREVER, Instant
 from proxy.policy.instants import format_instant
-from proxy.policy.model import ALWAYS, FOREVER, Instant, Moratorium, Window
+from proxy.policy.model import Moratorium, Window
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +38,7 @@ def _row(moratorium: Moratorium, window: Window, now: Instant) -> dict[str, Any]
         "until": "further notice" if window.end == FOREVER else format_instant(window.end),
         "moratorium": moratorium.id,
         "mode": str(moratorium.mode),
-        "binds": ", ".join(sorted(moratorium.binds)),
-        "covers": ", ".join(sorted(moratorium.covers)),
+        "binds": ", ".join(sorted(t for p in moratorium.binds.parties for t in p.org_types)),
+        "covers": ", ".join(sorted(moratorium.covers.classes)),
         "exemptions": ", ".join(exemption.id for exemption in moratorium.exemptions) or "none",
     }

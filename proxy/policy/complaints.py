@@ -6,6 +6,8 @@ from typing import Any
 
 from jsonschema import ValidationError
 
+from proxy.policy.positions import Lines
+
 
 def nearest(found: str, names: Iterable[str]) -> str:
     """The tail of a message: a suggestion when a name is close, else the choice."""
@@ -16,13 +18,15 @@ def nearest(found: str, names: Iterable[str]) -> str:
     return f"; expected one of {', '.join(choice)}" if choice else ""
 
 
-def complaint(source: str, error: ValidationError) -> str:
+def complaint(source: str, error: ValidationError, lines: Lines) -> str:
     """One line for one violation."""
     deepest = error
     while deepest.context:
         # anyOf: the branch that got furthest says what was meant.
         deepest = max(deepest.context, key=lambda e: len(e.absolute_path))
-    return f"{source}: {_where(deepest)}: {_what(deepest)}"
+    line = lines.of(tuple(deepest.absolute_path), deepest.instance)
+    place = f"{source}:{line}" if line else source
+    return f"{place}: {_where(deepest)}: {_what(deepest)}"
 
 
 def _where(error: ValidationError) -> str:

@@ -1,91 +1,103 @@
-"""From a policy document (TOML, or the env shorthand as the same shape) to a `Policy`.
+"""From policy documents (TOML, or the env shorthand as the same shape) to a `Policy`.
 
-Collects every problem before it gives up; each says where, what was found and what is expected. Reading
-the file is not done here.
+Collects every problem before it gives up; each says file, line, key, what was found and what is expected.
+Reading files is not done here.
 """
 
 import hashlib
 import json
 import tomllib
 from datetime import date, datetime
-from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 from jsonschema import Draft202012Validator
 
 from proxy.errors import PolicyError
-from proxy.policy.complaints import complaint, nearest
-from proxy.policy.instants import parse_instant
-from proxy.policy.model import (
-    ALWAYS,
-    COVERABLE,
-    FOREVER,
-    OPEN_UNLESS_NAMED,
-    Authority,
-    Exemption,
-    Instant,
-    Mode,
-    Moratorium,
-    OperationClass,
-    Policy,
-    Route,
-    Window,
-    operation,
-)
+from proxy.policy.callers import FOREVER, Instant
+from proxy.policy.complaints import complaint
+from proxy.policy.model import Mode, Policy
+from proxy.policy.positions import Lines
+from proxy.policy.reader import Reader
 from proxy.policy.schema import SCHEMA
-
-ORG_TYPES = (
-    "police", "government", "school", "child-safety", "anti-trafficking", "commercial", "research", "press",
-    "individual",
-)  # fmt: skip
-PURPOSES = (
-    "criminal-investigation", "missing-persons", "human-trafficking", "identity-verification",
-    "access-control", "redaction", "victim-identification", "research", "other",
-)  # fmt: skip
+from proxy.policy.vocabulary import vocabulary_of
 
 _VALIDATOR = Draft202012Validator(SCHEMA)
 
 
-def parse(text: str, source: str) -> dict[str, Any]:
-    """Read TOML. `source` is what messages call the file.
+class Source(NamedTuple):
+    """One document: what messages call it, what it says, and on which lines."""
+
+    name: str
+    document: dict[str, Any]
+    lines: Lines = Lines()
+
+
+def parse(text: str, name: str) -> Source:
+    """Read TOML. `name` is what messages call the file.
 
     Raises `PolicyError` with the line that tomllib names.
     """
     try:
-        return tomllib.loads(text)
+        return Source(name, _plain(tomllib.loads(text)), Lines(text))
     except tomllib.TOMLDecodeError as error:
-        raise PolicyError([f"{source}: not valid TOML: {error}"]) from None
+        raise PolicyError([f"{name}: not valid TOML: {error}"]) from None
 
 
 def build(
-    document: dict[str, Any],
-    source: str,
-    *,
+    *sources: Source,
     mode: Mode = Mode.ENFORCE,
     unknown_operation: Literal["refuse", "allow"] = "refuse",
     timezone: str = "UTC",
+    known_at: Instant = FOREVER,
+    backend: str | None = None,
 ) -> Policy:
-    """Check a document and make the policy. `timezone` is used where the document names none.
+    """Check documents and make one policy of all their moratoria.
+
+    `timezone` is used where a document names none. `known_at`: as it was known then; what was recorded later
+    is left out. `backend`: moratoria about other backends only are left out.
 
     Raises `PolicyError` listing every problem.
     """
-    plain = _plain(document)
-    problems = [complaint(source, error) for error in _VALIDATOR.iter_errors(plain)]
+    problems = [
+        complaint(source.name, error, source.lines)
+        for source in sources
+        for error in _VALIDATOR.iter_errors(source.document)
+    ]
     if problems:
         raise PolicyError(sorted(problems))
-    reader = _Reader(source, plain, timezone)
+    vocabulary = vocabulary_of(source.document for source in sources)
+    seen: set[str] = set()
+    readers = [
+        Reader(source.name, source.document, source.lines, vocabulary, timezone, known_at, seen)
+        for source in sources
+    ]
+    moratoria = [moratorium for reader in readers for moratorium in reader.moratoria()]
     policy = Policy(
-        moratoria=reader.moratoria(),
-        org_types=frozenset(reader.org_types),
-        purposes=frozenset(reader.purposes),
+        moratoria=tuple(m for m in moratoria if backend is None or not m.backends or backend in m.backends),
+        org_types=vocabulary.org_types,
+        purposes=vocabulary.purposes,
         mode=mode,
         unknown_operation=unknown_operation,
-        routes=reader.routes(),
-        revision=hashlib.sha256(json.dumps([plain, timezone], sort_keys=True).encode()).hexdigest(),
+        routes=tuple(route for reader in readers for route in reader.routes()),
+        revision=_revision([source.document for source in sources], timezone),
+        org_subtypes=vocabulary.org_subtypes,
+        circumstances=vocabulary.circumstances,
     )
-    if reader.problems:
-        raise PolicyError(reader.problems)
+    found = [problem for reader in readers for problem in reader.problems]
+    if found:
+        raise PolicyError(found)
     return policy
+
+
+def zone_of(source: Source, timezone: str) -> ZoneInfo:
+    """Where a checked document's dates are read."""
+    return ZoneInfo(source.document.get("timezone", timezone))
+
+
+def _revision(documents: list[dict[str, Any]], timezone: str) -> str:
+    said = documents[0] if len(documents) == 1 else documents
+    return hashlib.sha256(json.dumps([said, timezone], sort_keys=True).encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:
@@ -97,110 +109,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, date | datetime):
         return value.isoformat()
     return value
-
-
-class _Reader:
-    """One pass over a document of the right shape, for what a schema cannot say."""
-
-    def __init__(self, source: str, document: dict[str, Any], timezone: str) -> None:
-        self.source = source
-        self.document = document
-        self.problems: list[str] = []
-        vocabulary = document.get("vocabulary", {})
-        self.org_types: list[str] = vocabulary.get("org_types", [*ORG_TYPES])
-        self.purposes: list[str] = vocabulary.get("purposes", [*PURPOSES])
-        name = document.get("timezone", timezone)
-        try:
-            self.zone = ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            self.complain("timezone", f"{name!r} is not an IANA time zone such as America/New_York")
-            self.zone = ZoneInfo("UTC")
-
-    def complain(self, where: str, what: str) -> None:
-        self.problems.append(f"{self.source}: {where}: {what}")
-
-    def known(self, where: str, values: list[str], allowed: list[str]) -> frozenset[str]:
-        for value in values:
-            if value not in allowed:
-                self.complain(where, f"{value!r} is not in the vocabulary{nearest(value, allowed)}")
-        return frozenset(values)
-
-    def instant(self, where: str, table: dict[str, Any], key: Literal["start", "end"]) -> Instant:
-        text = table.get(key)
-        if text is None:
-            return ALWAYS if key == "start" else FOREVER
-        try:
-            return parse_instant(text, self.zone, end=key == "end")
-        except ValueError as error:
-            self.complain(f"{where}.{key}", str(error))
-            return ALWAYS if key == "start" else FOREVER
-
-    def window(self, where: str, table: dict[str, Any]) -> Window:
-        window = Window(self.instant(where, table, "start"), self.instant(where, table, "end"))
-        if window.start >= window.end:
-            self.complain(where, "start must be before end (a window is half-open: end is not part of it)")
-        return window
-
-    def moratoria(self) -> tuple[Moratorium, ...]:
-        seen: set[str] = set()
-        return tuple(
-            self.moratorium(f"moratorium[{index}]", table, seen)
-            for index, table in enumerate(self.document["moratorium"])
-        )
-
-    def unique(self, where: str, name: str, seen: set[str]) -> str:
-        if name in seen:
-            self.complain(f"{where}.id", f"{name!r} is used twice")
-        seen.add(name)
-        return name
-
-    def moratorium(self, where: str, table: dict[str, Any], seen: set[str]) -> Moratorium:
-        classes = table["covers"]["classes"]
-        covers = (
-            set(COVERABLE) - OPEN_UNLESS_NAMED if classes == ["*"] else {OperationClass(c) for c in classes}
-        )
-        exempt: set[str] = set()
-        return Moratorium(
-            id=self.unique(where, table["id"], seen),
-            title=table.get("title", ""),
-            mode=Mode(table.get("mode", Mode.ENFORCE)),
-            binds=self.known(f"{where}.binds.org_types", table["binds"]["org_types"], self.org_types),
-            covers=frozenset(covers),
-            windows=tuple(
-                self.window(f"{where}.window[{i}]", w) for i, w in enumerate(table.get("window", [{}]))
-            ),
-            exemptions=tuple(
-                self.exemption(f"{where}.exemption[{i}]", e, exempt)
-                for i, e in enumerate(table.get("exemption", []))
-            ),
-            authority=Authority(**table.get("authority", {})),
-        )
-
-    def exemption(self, where: str, table: dict[str, Any], seen: set[str]) -> Exemption:
-        if not {"org_ids", "org_types", "purposes"} & table.keys():
-            self.complain(
-                where,
-                "states no condition: name org_ids, org_types or purposes, or it would exempt everybody",
-            )
-        return Exemption(
-            id=self.unique(where, table["id"], seen),
-            org_ids=frozenset(table.get("org_ids", ())),
-            org_types=self.known(f"{where}.org_types", table.get("org_types", []), self.org_types),
-            purposes=self.known(f"{where}.purposes", table.get("purposes", []), self.purposes),
-            requires_case=table.get("requires_case", False),
-            classes=frozenset(OperationClass(c) for c in table.get("classes", ())),
-            window=self.window(where, table),
-        )
-
-    def routes(self) -> tuple[Route, ...]:
-        return tuple(
-            Route(
-                methods=frozenset(table["methods"]),
-                path=table["path"],
-                websocket=table.get("websocket", False),
-                operation=operation(
-                    table.get("name") or table["path"], *(OperationClass(c) for c in table["classes"])
-                ),
-            )
-            for table in self.document.get("route", [])
-        )

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
-from proxy.policy.model import Instant
+from proxy.policy.callers import Instant
 
 _FORM = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?:Z|[+-][0-9:]+)?)?")
 
@@ -35,6 +35,11 @@ def parse_instant(text: str, zone: ZoneInfo, *, end: bool = False) -> Instant:
         raise ValueError(f"{text!r} does not exist in {zone.key} (clocks are put forward); give an offset")
     # PEP 495: with fold=0 a time in a gap is read with the offset before it, which is the gap's far edge.
     return local.replace(fold=0).timestamp()
+
+
+def parse_span(text: str) -> float:
+    """Seconds of a span such as 90m, 24h or 30d, of the form that the schema allows."""
+    return float(text[:-1]) * {"m": 60, "h": 3600, "d": 86400}[text[-1]]
 
 
 def format_instant(instant: Instant) -> str:

@@ -1,89 +1,19 @@
-"""The nouns of deciding: callers, operations, moratoria, exemptions, policies, verdicts, refusals, permits.
+"""The nouns of deciding: windows, exemptions, moratoria, policies, verdicts, refusals, permits.
 
-Frozen values only; no rule lives here. Instants are seconds since the Unix epoch (UTC) as floats: the
-engine compares numbers and never sees a time zone.
+Frozen values only; what a condition means is in `proxy.policy.conditions`, the decision in
+`proxy.policy.engine`. Instants are seconds since the Unix epoch (UTC) as floats: the engine compares numbers
+and never sees a time zone.
 """
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from proxy.policy.callers import ALWAYS, FOREVER, Caller, Instant, Relation
+from proxy.policy.conditions import Condition, Party
+from proxy.policy.operations import Medium, Operation, OperationClass, Trait
 from proxy.policy.reasons import Decision, Reason
-
-Instant = float
-"""Seconds since 1970-01-01T00:00:00Z."""
-
-FOREVER: Instant = math.inf
-ALWAYS: Instant = -math.inf
-
-
-class OperationClass(StrEnum):
-    """What a call does to faces. A call can be several; it is blocked if any one is covered."""
-
-    DETECT = "detect"
-    ANALYZE = "analyze"
-    TEMPLATE = "template"
-    COMPARE = "compare"
-    SEARCH = "search"
-    ENROLL = "enroll"
-    LIVENESS = "liveness"
-    GALLERY = "gallery"
-    ERASE = "erase"
-    MANAGE = "manage"
-    NONFACE = "nonface"
-    META = "meta"
-    UNKNOWN = "unknown"
-
-
-CLASS_MEANINGS: dict[OperationClass, str] = {
-    OperationClass.DETECT: "finds where faces are: boxes, landmarks, quality",
-    OperationClass.ANALYZE: "reads traits off a face: age, gender, emotion, race",
-    OperationClass.TEMPLATE: "hands out a comparable biometric vector or a handle to one",
-    OperationClass.COMPARE: "compares given faces with given faces, one to one or one to few",
-    OperationClass.SEARCH: "looks a face up in a gallery, clusters faces, or names celebrities",
-    OperationClass.ENROLL: "adds biometric data to a gallery or trains on it",
-    OperationClass.LIVENESS: "tells a live person from a picture",
-    OperationClass.GALLERY: "reads what a gallery holds: names, face images, face lists",
-    OperationClass.ERASE: "deletes data or stops processing",
-    OperationClass.MANAGE: "creates, lists, tags or describes containers",
-    OperationClass.NONFACE: "text, labels, moderation and other work without faces",
-    OperationClass.META: "health, version, documentation, CORS preflight",
-    OperationClass.UNKNOWN: "not in the backend's table",
-}
-
-# A ban wants less data, not more, and health must be readable during one.
-OPEN_UNLESS_NAMED = frozenset({OperationClass.ERASE, OperationClass.META})
-
-COVERABLE = tuple(c for c in OperationClass if c is not OperationClass.UNKNOWN)
-
-
-class Operation(NamedTuple):
-    """What a request asks the face API to do. `label` is the metric value: its classes joined by `+`."""
-
-    name: str
-    classes: frozenset[OperationClass]
-    label: str
-
-
-def operation(name: str, *classes: OperationClass) -> Operation:
-    """Make an operation; the label keeps the order of the class list, so it is one of a closed set."""
-    members = frozenset(classes)
-    return Operation(name, members, "+".join(c for c in OperationClass if c in members))
-
-
-UNKNOWN_OPERATION = operation("unknown", OperationClass.UNKNOWN)
-
-
-class Caller(NamedTuple):
-    """Who asks, as a verified token says. `valid_until`: the first instant at which the token is refused."""
-
-    issuer: str
-    org_types: tuple[str, ...]
-    org_id: str | None = None
-    purpose: str | None = None
-    case_digest: str | None = None
-    valid_until: Instant = FOREVER
 
 
 class Mode(StrEnum):
@@ -94,10 +24,15 @@ class Mode(StrEnum):
 
 
 class Window(NamedTuple):
-    """Half-open: in force at `start`, no longer in force at `end`."""
+    """Half-open: in force at `start`, no longer in force at `end`.
+
+    `places`: it counts only where one of these jurisdictions is concerned (local midnights differ); empty: it
+    counts everywhere.
+    """
 
     start: Instant = ALWAYS
     end: Instant = FOREVER
+    places: frozenset[str] = frozenset()
 
     def holds(self, now: Instant) -> bool:
         return self.start <= now < self.end
@@ -106,17 +41,41 @@ class Window(NamedTuple):
 UNLIMITED = Window()
 
 
-@dataclass(frozen=True, slots=True)
-class Exemption:
-    """Lifts its own moratorium for calls that meet everything it states. Empty means "not asked for"."""
+class Chapter(NamedTuple):
+    """One entry of a moratorium's history as its file tells it, in effect or replaced."""
 
     id: str
-    org_ids: frozenset[str] = frozenset()
-    org_types: frozenset[str] = frozenset()
-    purposes: frozenset[str] = frozenset()
-    requires_case: bool = False
+    reason: str
+    window: Window
+    recorded: Instant
+    replaced_by: str | None = None
+
+
+class Limit(NamedTuple):
+    """How often an exemption may be used: `uses` in any `seconds` (infinite: ever), counted by evidence or
+    by organisation."""
+
+    uses: int
+    seconds: float = FOREVER
+    by: Literal["evidence", "organisation"] = "evidence"
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """Lifts its own moratorium for calls that meet all its conditions.
+
+    `classes` and `media`: what it opens, empty for everything covered. `obligations`: what the caller owes
+    for using it, told in the answer and the record.
+    """
+
+    id: str
+    conditions: tuple[Condition, ...] = ()
     classes: frozenset[OperationClass] = frozenset()
+    media: frozenset[Medium] = frozenset()
     window: Window = UNLIMITED
+    limit: Limit | None = None
+    obligations: tuple[str, ...] = ()
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +85,59 @@ class Authority:
     name: str = ""
     citation: str = ""
     url: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Whom a moratorium binds: who is one of the parties and not one of the exceptions."""
+
+    parties: tuple[Party, ...]
+    exceptions: tuple[Party, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Which operations a moratorium is about.
+
+    `operations`: by the backend's own names, whatever their class. `traits`: narrows `analyze` to these.
+    `media`: narrows all of it to these. `results`: whether fetching what was started before is covered too.
+    """
+
+    classes: frozenset[OperationClass]
+    operations: frozenset[str] = frozenset()
+    traits: frozenset[Trait] = frozenset()
+    media: frozenset[Medium] = frozenset()
+    results: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Moratorium:
-    """Binds organisation types, covers operation classes, holds in windows, has exemptions."""
+    """Binds parties, covers operations, concerns some calls of theirs, holds in windows, has exemptions.
+
+    `concerns`: further conditions, of place, purpose or circumstances, which all must be met.
+    """
 
     id: str
-    binds: frozenset[str]
-    covers: frozenset[OperationClass]
+    binds: Binding
+    covers: Coverage
     windows: tuple[Window, ...]
     title: str = ""
+    concerns: tuple[Condition, ...] = ()
     exemptions: tuple[Exemption, ...] = ()
     mode: Mode = Mode.ENFORCE
     authority: Authority = field(default_factory=Authority)
+    history: tuple[Chapter, ...] = ()
+    backends: frozenset[str] = frozenset()
+    local: bool = field(init=False)
+    """Whether some window counts in some places only."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "local", any(window.places for window in self.windows))
+
+    def may_bind(self, org_type: str) -> bool:
+        """Whether an organisation of this type can be one of the parties, for what its type says."""
+        return any(not party.org_types or org_type in party.org_types for party in self.binds.parties)
 
 
 class Route(NamedTuple):
@@ -159,7 +157,7 @@ class Policy:
     """All that is decided by. The vocabularies are closed: a value outside them is refused.
 
     `routes` is the operation table of the `generic` backend. `revision` is the SHA-256 (hex) of
-    what the policy was read from.
+    what the policy was read from; `serial` counts the revisions of a distributed one.
     """
 
     moratoria: tuple[Moratorium, ...]
@@ -169,13 +167,24 @@ class Policy:
     unknown_operation: Literal["refuse", "allow"] = "refuse"
     routes: tuple[Route, ...] = ()
     revision: str = ""
+    org_subtypes: frozenset[str] = frozenset()
+    circumstances: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    serial: int = 0
+
+
+class Spend(NamedTuple):
+    """One use of a limited exemption, to be taken before the call goes on. `key` names what is counted."""
+
+    key: str
+    limit: Limit
 
 
 class Verdict(NamedTuple):
     """One decision and why. It stays true in `[now, holds_until)` for the same question.
 
-    `rule` is the moratorium that decided, `exemption` the one that lifted it. `until` is the end of the
-    window that blocks, None when it is open.
+    `rule` is the moratorium that decided, `exemption` the one that lifted it, `evidence` the digest of what
+    was shown for that. `until` is the end of the window that blocks, None when it is open. `spends`: uses
+    that must be taken first.
     """
 
     decision: Decision
@@ -188,6 +197,10 @@ class Verdict(NamedTuple):
     exemption: str | None = None
     until: Instant | None = None
     detail: str = ""
+    relation: Relation = Relation.SELF
+    evidence: str | None = None
+    obligations: tuple[str, ...] = ()
+    spends: tuple[Spend, ...] = ()
 
 
 class Refusal(NamedTuple):

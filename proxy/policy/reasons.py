@@ -23,6 +23,8 @@ class Reason(StrEnum):
     NOT_BOUND = "not-bound"
     NOT_COVERED = "not-covered"
     OUTSIDE_WINDOW = "outside-window"
+    OUTSIDE_JURISDICTION = "outside-jurisdiction"
+    OUTSIDE_SCOPE = "outside-scope"
     EXEMPT = "exempt"
     SHADOW_BLOCKED = "shadow-blocked"
     UNKNOWN_OPERATION_ALLOWED = "unknown-operation-allowed"
@@ -79,6 +81,12 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.NOT_COVERED: Meaning(_A, "A moratorium binds the caller, but does not cover this operation."),
     Reason.OUTSIDE_WINDOW: Meaning(
         _A, "A moratorium binds the caller and covers the operation, but is not in force."
+    ),
+    Reason.OUTSIDE_JURISDICTION: Meaning(
+        _A, "A moratorium binds the caller and covers the operation, but is not about this place."
+    ),
+    Reason.OUTSIDE_SCOPE: Meaning(
+        _A, "A moratorium binds the caller and covers the operation, but not this purpose or circumstance."
     ),
     Reason.EXEMPT: Meaning(_A, "A moratorium would block the call, and one of its exemptions applies."),
     Reason.SHADOW_BLOCKED: Meaning(_A, "A moratorium in shadow mode would have blocked the call."),

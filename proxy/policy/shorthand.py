@@ -5,8 +5,8 @@ It goes through the same checks as a file, so both forms mean the same and fail 
 
 from typing import Any
 
-from proxy.policy.document import ORG_TYPES, PURPOSES
-from proxy.policy.model import OperationClass
+from proxy.policy.operations import OperationClass
+from proxy.policy.vocabulary import ORG_TYPES, PURPOSES
 
 DEFAULT_CLASSES = (
     OperationClass.COMPARE,

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from proxy.policy.model import FOREVER, Instant, Window
+from proxy.policy.callers import FOREVER, Instant
+from proxy.policy.model import Window
 
 
 def in_force(windows: Iterable[Window], now: Instant) -> Window | None:
@@ -17,7 +18,7 @@ def in_force(windows: Iterable[Window], now: Instant) -> Window | None:
 def next_edge(windows: Iterable[Window], now: Instant) -> Instant:
     """The first start or end after `now`; infinity when nothing changes any more."""
     first = FOREVER
-    for start, end in windows:
+    for start, end, _ in windows:
         if now < start < first:
             first = start
         if now < end < first:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from proxy.enforcer import Enforcer
-from proxy.policy.model import Instant
+from proxy.policy.callers import Instant
 from proxy.relay.limits import Limits
 from proxy.relay.pool import BUFFER_SIZE, Pool
 

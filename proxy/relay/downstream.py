@@ -13,7 +13,8 @@ from proxy.authn.verifier import NeedKey
 from proxy.enforcer import Denied, Memo
 from proxy.errors import UpstreamUnreachable
 from proxy.messages import NO_TRAIL, RequestHead
-from proxy.policy.model import FOREVER, Instant, Permit, Refusal
+from proxy.policy.callers import FOREVER, Instant
+from proxy.policy.model import Permit, Refusal
 from proxy.policy.reasons import Reason
 from proxy.relay.body import NO_BODY, BodyReader, BodyTooLarge
 from proxy.relay.chunks import ChunkError

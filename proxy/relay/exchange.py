@@ -5,7 +5,8 @@ from typing import Protocol
 from proxy.enforcer import Denied
 from proxy.errors import UpstreamError, UpstreamTimeout
 from proxy.messages import NO_TRAIL, Chunked, RequestHead, Trail
-from proxy.policy.model import Instant, Permit
+from proxy.policy.callers import Instant
+from proxy.policy.model import Permit
 from proxy.policy.reasons import Decision
 from proxy.relay.chunks import LAST_CHUNK, frame
 from proxy.relay.context import Context

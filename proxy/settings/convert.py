@@ -105,6 +105,11 @@ def path(value: str) -> Path:
     return Path(value)
 
 
+def paths(value: str) -> tuple[Path, ...]:
+    """A comma-separated list of files."""
+    return tuple(map(Path, names(value)))
+
+
 def address(value: str) -> Address:
     """host:port, [v6]:port or :port (every interface)."""
     host, colon, port = value.rpartition(":")

@@ -12,8 +12,8 @@ from typing import Any
 
 from proxy.authn.keyset import SUPPORTED
 from proxy.backends.registry import NAMES as BACKENDS
-from proxy.policy.document import ORG_TYPES, PURPOSES
-from proxy.policy.model import COVERABLE
+from proxy.policy.operations import COVERABLE
+from proxy.policy.vocabulary import ORG_TYPES, PURPOSES
 from proxy.settings import convert as c
 
 
@@ -106,7 +106,9 @@ class Settings:
         "identity", "false", c.flag, "Fetch keys over plain http from another machine. For trials only."
     )
 
-    policy_file: Path | None = _set("policy", "", c.path, "A policy file (TOML), see docs/policy.md.")
+    policy_file: tuple[Path, ...] | None = _set(
+        "policy", "", c.paths, "Policy files (TOML), see docs/policy.md; several hold together."
+    )
     mode: str = _set(
         "policy",
         "enforce",

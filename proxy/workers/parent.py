@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from proxy.app import refuse_fixed
-from proxy.assembly import make_rules
+from proxy.assembly.identity import make_rules
 from proxy.errors import ConfigurationError, SettingsError
 from proxy.version import __version__
 from proxy.watch import Watch, watch_forever

@@ -18,7 +18,8 @@ from proxy.authn.keyset import parse_keys
 from proxy.authn.verifier import NeedKey
 from proxy.errors import KeySetInvalid, KeysUnavailable
 from proxy.messages import RequestHead, Slot
-from proxy.policy.model import Caller, Refusal
+from proxy.policy.callers import Caller
+from proxy.policy.model import Refusal
 from proxy.policy.reasons import Reason
 from tests.authn.issuers import KeyServer, at_hand, key_server
 from tests.authn.tokens import (
@@ -233,7 +234,9 @@ def test_oathkeeper_the_key_of_one_issuer_does_not_sign_for_another() -> None:
 
 def test_oathkeeper_cve_2021_32701_what_is_kept_is_the_caller_and_no_permission() -> None:
     """There, a token kept for one scope passed for another. Here a kept caller is asked about each call."""
-    assert set(Caller._fields) == {"issuer", "org_types", "org_id", "purpose", "case_digest", "valid_until"}
+    kept = "".join(Caller._fields)
+
+    assert not any(word in kept for word in ("decision", "operation", "scope", "permi", "allow", "window"))
 
 
 def test_oathkeeper_cve_2026_33496_what_one_verifier_has_kept_no_other_sees() -> None:

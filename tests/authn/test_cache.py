@@ -10,7 +10,8 @@ from proxy.authn.keyset import EMPTY
 from proxy.backends.base import Backend
 from proxy.messages import RequestHead, Slot
 from proxy.pipeline import Rules, authenticate
-from proxy.policy.model import Caller, Refusal
+from proxy.policy.callers import Caller
+from proxy.policy.model import Refusal
 from proxy.policy.reasons import Reason
 from tests.authn.tokens import ISSUER, KEYS, LEEWAY, NOW, POLICY, TRUST, forged, good, header, signed
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from proxy.authn.claims import ClaimPaths, caller_of
-from proxy.policy.model import Caller, Refusal
+from proxy.policy.callers import Caller
+from proxy.policy.model import Refusal
 from proxy.policy.reasons import Reason
 from tests.authn.tokens import ISSUER, NOW, POLICY, claims, without
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from proxy.authn.keyset import EMPTY, SUPPORTED, KeySet, parse_keys
 from proxy.authn.verifier import NeedKey
-from proxy.policy.model import Caller
+from proxy.policy.callers import Caller
 from proxy.policy.reasons import Reason
 from proxy.testing import Algorithm
 from tests.authn.tokens import (

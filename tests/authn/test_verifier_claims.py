@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from proxy.authn.verifier import verify
-from proxy.policy.model import Caller, Refusal
+from proxy.policy.callers import Caller
+from proxy.policy.model import Refusal
 from proxy.policy.reasons import Reason
 from tests.authn.tokens import (
     AUDIENCE,

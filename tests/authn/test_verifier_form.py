@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from proxy.authn.verifier import MAX_TOKEN
-from proxy.policy.model import Caller
+from proxy.policy.callers import Caller
 from proxy.policy.reasons import Reason
 from tests.authn.tokens import (
     ISSUER,

@@ -12,7 +12,8 @@ from proxy.authn.keyset import KeySet, parse_keys
 from proxy.authn.verifier import NeedKey, verify
 from proxy.errors import KeySetInvalid
 from proxy.messages import RequestHead, Slot
-from proxy.policy.model import Caller, Refusal
+from proxy.policy.callers import Caller
+from proxy.policy.model import Refusal
 from proxy.testing import Algorithm
 from tests.authn.tokens import (
     ISSUER,

@@ -14,7 +14,8 @@ from jwt.exceptions import InvalidKeyError
 
 from proxy.authn.keyset import KeySet, parse_keys
 from proxy.authn.verifier import NeedKey, Trust, verify
-from proxy.policy.model import Caller, Instant, Policy, Refusal
+from proxy.policy.callers import Caller, Instant
+from proxy.policy.model import Policy, Refusal
 from proxy.policy.reasons import Reason
 from proxy.testing import Algorithm, TokenMint
 

@@ -6,14 +6,8 @@ import pytest
 from proxy.backends.base import NEVER_FORWARDED, Backend
 from proxy.backends.registry import NAMES, make_backend
 from proxy.messages import RequestHead
-from proxy.policy.model import (
-    UNKNOWN_OPERATION,
-    Operation,
-    OperationClass,
-    Refusal,
-    Route,
-    operation,
-)
+from proxy.policy.model import Refusal, Route
+from proxy.policy.operations import UNKNOWN_OPERATION, Operation, OperationClass, operation
 from proxy.policy.reasons import Reason
 
 AWS_TYPE = (b"content-type", b"application/x-amz-json-1.1")

@@ -12,8 +12,10 @@ import pytest
 import yaml
 
 from proxy.metrics import Metrics, MoratoriumCollector, Observed
-from proxy.policy.model import CLASS_MEANINGS, Mode, Moratorium, OperationClass, Policy, Window, operation
+from proxy.policy.model import Mode, Policy, Window
+from proxy.policy.operations import CLASS_MEANINGS, OperationClass, operation
 from proxy.policy.reasons import MEANINGS, Decision, Reason
+from tests.policy.making import ban
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "config/prometheus/rules.yml"
@@ -129,7 +131,7 @@ EVERY_PANEL = pytest.mark.parametrize("panel", panels(), ids=lambda p: str(p["ti
 def exported() -> dict[str, frozenset[str]]:
     """Name and labels of every sample that a proxy with one moratorium exports."""
     window = Window(0.0, 1000.0)
-    moratorium = Moratorium("m", frozenset({"police"}), frozenset({OperationClass.COMPARE}), (window,))
+    moratorium = ban("m", windows=(window,))
     policy = Policy((moratorium,), frozenset({"police", "commercial"}), frozenset(), revision="r")
     metrics = Metrics()
     metrics.expect(policy, (operation("CompareFaces", OperationClass.COMPARE),))

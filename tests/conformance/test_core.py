@@ -20,7 +20,6 @@ from tests.conformance.cases import Case, load
 def test_the_core_decides(case: Case, mint: TokenMint, jwks: bytes) -> None:
     policy = build(
         parse(case.policy_text, case.policy),
-        case.policy,
         mode=Mode(case.settings.get("mode", "enforce")),
         unknown_operation="allow" if case.settings.get("unknown_operation") == "allow" else "refuse",
     )

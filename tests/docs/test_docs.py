@@ -11,7 +11,7 @@ from proxy.backends.registry import NAMES
 from proxy.cli.main import VERBS
 from proxy.metrics import Metrics, Observed, make_registry
 from proxy.policy.document import build, parse
-from proxy.policy.model import CLASS_MEANINGS
+from proxy.policy.operations import CLASS_MEANINGS
 from proxy.policy.reasons import MEANINGS, Decision, Reason
 from proxy.rescue import Manners, status_of
 from proxy.settings import read_settings
@@ -63,7 +63,7 @@ def test_every_metric_is_documented() -> None:
         version="",
         backend="",
         clock=lambda: 0,
-        policy=lambda: build(parse("schema=1\nmoratorium=[]", "p"), "p"),
+        policy=lambda: build(parse("schema=1\nmoratorium=[]", "p")),
         keys=dict,
         tokens=lambda: (0, 0),
         audit=lambda: (0, 0),
@@ -173,7 +173,7 @@ def test_the_readmes_explain_command_runs_and_blocks() -> None:
 def test_the_policy_pages_example_loads() -> None:
     example, route = blocks(page("docs/policy.md"), "toml")
 
-    policy = build(parse(example + route, "docs/policy.md"), "docs/policy.md")
+    policy = build(parse(example + route, "docs/policy.md"))
 
     assert policy.moratoria[0].id == "city-ban"
     assert policy.routes[0].operation.name == "compare"
@@ -184,6 +184,6 @@ def test_the_policy_pages_error_is_what_people_see() -> None:
     example = blocks(page("docs/policy.md"), "toml")[0].replace('"compare", "search"', '"compar"')
 
     with pytest.raises(Exception, match="compar") as caught:
-        build(parse(example, "policy.toml"), "policy.toml")
+        build(parse(example, "policy.toml"))
 
     assert shown in caught.value.problems  # type: ignore[attr-defined]

@@ -42,7 +42,7 @@ TRUST = Trust(OLD.issuer, frozenset({OLD.audience}))
 
 
 def _policy(text: str) -> Policy:
-    return build(parse(text + ROUTES, "memo"), "memo")
+    return build(parse(text + ROUTES, "memo"))
 
 
 POLICIES = [

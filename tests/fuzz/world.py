@@ -44,7 +44,7 @@ class World:
 def world(backend: str, unknown: str = "refuse") -> World:
     """`unknown`: what becomes of unknown operations of callers that no moratorium binds."""
     text = MORATORIUM + (ROUTES if backend == "generic" else "")
-    policy = build(parse(text, "fuzz"), "fuzz", unknown_operation="allow" if unknown == "allow" else "refuse")
+    policy = build(parse(text, "fuzz"), unknown_operation="allow" if unknown == "allow" else "refuse")
     trust = Trust(MINT.issuer, frozenset({MINT.audience}))
     return World(backend, Rules(make_backend(backend, policy.routes), policy, trust))
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from proxy.app import Application
-from proxy.assembly import make_policy
+from proxy.assembly.files import texts_of
+from proxy.assembly.policy import make_policy
 from proxy.relay import server
 from proxy.settings import read_settings
 from proxy.testing import TokenMint
@@ -184,7 +185,9 @@ def write_settings(
 
 def _application(environ: dict[str, str], clock: FixedClock) -> Application:
     settings = read_settings(environ)
-    application = Application(settings, make_policy(settings), lambda: read_settings(environ), clock)
+    application = Application(
+        settings, make_policy(settings, texts_of(settings)), lambda: read_settings(environ), clock
+    )
     # Not settings, and much too patient for a test.
     context = application.relay.context
     context.limits = dataclasses.replace(context.limits, linger_seconds=LINGER_SECONDS)

@@ -7,17 +7,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from proxy.errors import PolicyError
-from proxy.policy.document import build, parse
-from proxy.policy.model import (
-    ALWAYS,
-    COVERABLE,
-    FOREVER,
-    OPEN_UNLESS_NAMED,
-    Mode,
-    OperationClass,
-    Policy,
-    Window,
-)
+from proxy.policy.callers import ALWAYS, FOREVER
+from proxy.policy.conditions import HasCase, PurposeIs
+from proxy.policy.document import Source, build, parse
+from proxy.policy.model import Mode, Policy, Window
+from proxy.policy.operations import COVERABLE, OPEN_UNLESS_NAMED, OperationClass
 from proxy.policy.schema import SCHEMA, as_json
 from proxy.policy.shorthand import document_of
 
@@ -33,7 +27,7 @@ covers.classes = ["compare"]
 
 
 def load(text: str, **options: str) -> Policy:
-    return build(parse(text, "p.toml"), "p.toml", **options)  # type: ignore[arg-type]
+    return build(parse(text, "p.toml"), **options)  # type: ignore[arg-type]
 
 
 def problems(text: str) -> list[str]:
@@ -47,8 +41,8 @@ def test_a_moratorium_without_a_window_holds_for_ever() -> None:
 
 
 def test_a_star_covers_everything_but_what_stays_open_unless_named() -> None:
-    star = load(MINIMAL.replace('["compare"]', '["*"]')).moratoria[0].covers
-    named = load(MINIMAL.replace('["compare"]', '["erase", "meta"]')).moratoria[0].covers
+    star = load(MINIMAL.replace('["compare"]', '["*"]')).moratoria[0].covers.classes
+    named = load(MINIMAL.replace('["compare"]', '["erase", "meta"]')).moratoria[0].covers.classes
 
     assert star == set(COVERABLE) - OPEN_UNLESS_NAMED
     assert named == OPEN_UNLESS_NAMED
@@ -78,8 +72,8 @@ def test_equal_documents_have_equal_revisions_and_others_do_not() -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (("schema = 1", "schema = 2"), "p.toml: schema: 2 found, 1 expected"),
-        (("schema = 1", ""), "p.toml: the file: missing 'schema'"),
+        (("schema = 1", "schema = 2"), "p.toml:2: schema: 2 found, 1 expected"),
+        (("schema = 1", ""), "p.toml:1: the file: missing 'schema'"),
         (("covers.", "cover."), "unknown key 'cover'; did you mean 'covers'?"),
         (('"police"', '"polise"'), "'polise' is not in the vocabulary; did you mean 'police'?"),
         (('"compare"', '"compar"'), "covers.classes[0]: 'compar' is not known; did you mean 'compare'?"),
@@ -158,26 +152,28 @@ def test_the_schema_for_editors_is_the_one_that_is_checked() -> None:
 def test_every_shipped_policy_loads_and_says_that_it_is_no_legal_advice(path: Path) -> None:
     text = path.read_text("utf-8")
 
-    assert build(parse(text, path.name), path.name).moratoria
+    assert build(parse(text, path.name)).moratoria
     assert "Not legal advice" in text
 
 
 def test_the_shorthand_means_what_the_same_file_means() -> None:
     short = build(
-        document_of(
-            blocked_org_types=("police",),
-            start="2020-06-10",
-            end="2021-06-10",
-            exempt_purposes=("missing-persons",),
-            exempt_orgs=("thorn",),
+        Source(
+            "MORATORIUM_*",
+            document_of(
+                blocked_org_types=("police",),
+                start="2020-06-10",
+                end="2021-06-10",
+                exempt_purposes=("missing-persons",),
+                exempt_orgs=("thorn",),
+            ),
         ),
-        "MORATORIUM_*",
         mode=Mode.SHADOW,
     )
     moratorium = short.moratoria[0]
 
     assert short.mode is Mode.SHADOW
-    assert moratorium.covers == {"compare", "search", "enroll", "template"}
+    assert moratorium.covers.classes == {"compare", "search", "enroll", "template"}
     assert moratorium.windows == (Window(1591747200, 1623283200),)
     assert [e.id for e in moratorium.exemptions] == ["by-purpose", "by-name"]
-    assert moratorium.exemptions[0].requires_case
+    assert moratorium.exemptions[0].conditions == (PurposeIs(frozenset({"missing-persons"})), HasCase())

@@ -1,25 +1,18 @@
 """The decision itself: deny overrides, exemptions lift only their own, and when an answer may change."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.policy.callers import FOREVER, Caller
 from proxy.policy.engine import decide
-from proxy.policy.model import (
-    FOREVER,
-    UNKNOWN_OPERATION,
-    Caller,
-    Exemption,
-    Mode,
-    Moratorium,
-    OperationClass,
-    Policy,
-    Window,
-    operation,
-)
+from proxy.policy.model import Mode, Moratorium, Policy, Window
+from proxy.policy.operations import UNKNOWN_OPERATION, OperationClass, operation
 from proxy.policy.reasons import Decision, Reason
+from tests.policy.making import ban, binding, covering, exemption
 
 COMPARE = operation("CompareFaces", OperationClass.COMPARE)
 DETECT = operation("DetectFaces", OperationClass.DETECT)
@@ -27,12 +20,8 @@ INDEX = operation("IndexFaces", OperationClass.ENROLL, OperationClass.DETECT)
 POLICE = Caller("issuer", ("police",), "sheriff-1")
 BANK = Caller("issuer", ("commercial",), "bank-1")
 
-BAN = Moratorium(
-    id="ban",
-    binds=frozenset({"police"}),
-    covers=frozenset({OperationClass.COMPARE, OperationClass.ENROLL}),
-    windows=(Window(100, 200),),
-)
+COVERED = (OperationClass.COMPARE, OperationClass.ENROLL)
+BAN = ban(classes=COVERED, windows=(Window(100, 200),))
 
 
 def policy(*moratoria: Moratorium, mode: Mode = Mode.ENFORCE, unknown: str = "refuse") -> Policy:
@@ -84,14 +73,14 @@ def test_any_one_of_several_organisation_types_binds() -> None:
 
 def test_there_is_no_shortcut_for_police() -> None:
     """Baltimore binds everyone but the police (C.2, case 13)."""
-    inverse = dataclasses.replace(BAN, binds=frozenset({"commercial"}))
+    inverse = dataclasses.replace(BAN, binds=binding("commercial"))
 
     assert decide(POLICE, COMPARE, policy(inverse), 150).decision is Decision.ALLOWED
     assert decide(BANK, COMPARE, policy(inverse), 150).decision is Decision.BLOCKED
 
 
-def exempt(**conditions: object) -> Moratorium:
-    return dataclasses.replace(BAN, exemptions=(Exemption("exemption", **conditions),))  # type: ignore[arg-type]
+def exempt(**conditions: Any) -> Moratorium:
+    return dataclasses.replace(BAN, exemptions=(exemption(**conditions),))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +125,7 @@ def test_an_exemption_must_open_every_covered_class_of_the_call() -> None:
     """IndexFaces enrols and detects; opening detection alone opens nothing (C.2, case 12)."""
     narrow = dataclasses.replace(
         exempt(org_ids=frozenset({"sheriff-1"}), classes=frozenset({OperationClass.COMPARE})),
-        covers=frozenset({OperationClass.COMPARE, OperationClass.ENROLL}),
+        covers=covering(*COVERED),
     )
 
     assert decide(POLICE, COMPARE, policy(narrow), 150).reason is Reason.EXEMPT
@@ -215,8 +204,8 @@ classes = st.sets(st.sampled_from([c for c in OperationClass if c != "unknown"])
 edges = st.integers(0, 20)
 windows = st.tuples(edges, edges).filter(lambda e: e[0] < e[1]).map(lambda e: Window(*e))
 exemptions = st.builds(
-    Exemption,
-    id=st.just("e"),
+    exemption,
+    st.just("e"),
     org_ids=st.sampled_from([frozenset(), frozenset({"a"}), frozenset({"b"})]),
     purposes=st.sampled_from([frozenset(), frozenset({"missing-persons"})]),
     requires_case=st.booleans(),
@@ -224,10 +213,10 @@ exemptions = st.builds(
     window=windows,
 )
 moratoria = st.builds(
-    Moratorium,
-    id=st.sampled_from(["m1", "m2"]),
-    binds=st.sets(st.sampled_from(["police", "commercial"]), min_size=1).map(frozenset),
-    covers=classes.map(frozenset),
+    ban,
+    st.sampled_from(["m1", "m2"]),
+    st.sets(st.sampled_from(["police", "commercial"]), min_size=1).map(tuple),
+    classes.map(tuple),
     windows=st.lists(windows, min_size=1, max_size=3).map(tuple),
     exemptions=st.lists(exemptions, max_size=2).map(tuple),
     mode=st.sampled_from(Mode),

@@ -2,7 +2,8 @@
 
 import pytest
 
-from proxy.policy.model import ALWAYS, FOREVER, Window
+from proxy.policy.callers import ALWAYS, FOREVER
+from proxy.policy.model import Window
 from proxy.policy.windows import end_of_force, in_force, next_edge
 
 

@@ -13,7 +13,7 @@ from proxy.policy.reasons import Decision, Reason
 from proxy.workers.places import deputies
 from proxy.workers.sums import CPU, Snapshot, Sums, counts_of, show
 
-POLICY = build(parse("schema = 1\nmoratorium = []", "test"), "test")
+POLICY = build(parse("schema = 1\nmoratorium = []", "test"))
 SERIES = (Decision.ALLOWED, Reason.NOT_BOUND, "press", "search", Mode.ENFORCE)
 
 

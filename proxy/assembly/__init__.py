@@ -1,0 +1,1 @@
+"""From settings to parts. Reads the files that settings name; nothing runs here."""
