@@ -28,7 +28,7 @@ from proxy.pipeline import Question, Rules, check, refused
 from proxy.policy.callers import Instant
 from proxy.policy.model import Permit, Refusal, Verdict
 from proxy.policy.reasons import Decision, Reason
-from proxy.rescue import PLACEHOLDER, Manners, answer
+from proxy.rescue import PLACEHOLDER, Manners, answer, lines_of
 
 log = logging.getLogger("moratorium.enforcer")
 
@@ -44,12 +44,13 @@ class Denied(NamedTuple):
 
 
 class Telling(NamedTuple):
-    """What follows from a verdict: a record, a count, and an answer unless the call goes on."""
+    """What follows from a verdict: a record, a count, and an answer, or lines for that of the face API."""
 
     verdict: Verdict
     record: Template
     tally: Tally
     answer: Answer | None
+    lines: bytes = b""
 
 
 class Memo:
@@ -222,8 +223,11 @@ class Enforcer:
         policy = self.rules.policy
         record = Template(verdict, revision=policy.revision, mode=policy.mode, instance=self.instance)
         going_on = verdict.decision is Decision.ALLOWED
-        words = None if going_on else answer(verdict, PLACEHOLDER, self.rules.backend, self.manners)
-        return Telling(verdict, record, self.metrics.tally(verdict, policy.mode), words)
+        tally = self.metrics.tally(verdict, policy.mode)
+        if going_on:
+            return Telling(verdict, record, tally, None, lines_of(verdict, policy.revision))
+        words = answer(verdict, PLACEHOLDER, self.rules.backend, self.manners, policy.revision)
+        return Telling(verdict, record, tally, words)
 
     def _tell(
         self, telling: Telling, now: Instant, decision_id: bytes = b"", trail: Trail = NO_TRAIL
@@ -241,7 +245,7 @@ class Enforcer:
                 telling = self._telling(refused(Refusal(Reason.AUDIT_UNWRITABLE), now))
         telling.tally.count += 1
         if telling.answer is None:
-            return Permit(decision_id, telling.verdict)
+            return Permit(decision_id, telling.verdict, telling.lines)
         return Denied(decision_id, telling.verdict, telling.answer)
 
     def _deny(self, verdict: Verdict, now: Instant, decision_id: bytes = b"") -> Denied:

@@ -15,6 +15,9 @@ from proxy.policy.reasons import MEANINGS, Decision, Reason
 
 RETRY_AFTER_SECONDS = 5
 
+SHOWN_REVISION = 12
+"""Characters of a policy's revision that answers carry: enough to find it, short enough to read out."""
+
 PLACEHOLDER = "000000000000-zzzzzzzzzzzz"
 """Stands for the decision id in an answer that is made once and given often. As long as an id, never one."""
 
@@ -27,7 +30,17 @@ class Manners:
     operator_url: str = ""
 
 
-def answer(verdict: Verdict, decision_id: str, backend: Backend, manners: Manners) -> Answer:
+def lines_of(verdict: Verdict, revision: str) -> bytes:
+    """The field lines about the decision that the answer to a permitted call gets."""
+    lines = b"X-Policy-Revision: %b\r\n" % revision[:SHOWN_REVISION].encode()
+    if verdict.obligations:
+        lines += b"X-Policy-Obligations: %b\r\n" % ", ".join(verdict.obligations).encode()
+    return lines
+
+
+def answer(
+    verdict: Verdict, decision_id: str, backend: Backend, manners: Manners, revision: str = ""
+) -> Answer:
     """The whole answer to a call that does not go on."""
     status = status_of(verdict.reason, manners)
     rule = verdict.rule
@@ -40,14 +53,20 @@ def answer(verdict: Verdict, decision_id: str, backend: Backend, manners: Manner
             decision_id=decision_id,
             policy_id=rule.id if rule is not None else None,
             until=until,
+            authority=rule.authority if rule is not None else None,
         )
     )
     headers = [*native.headers, (b"Cache-Control", b"no-store")]
+    if revision:
+        headers.append((b"X-Policy-Revision", revision[:SHOWN_REVISION].encode()))
     if verdict.decision is Decision.BLOCKED:
         # RFC 7725 section 4: blocked-by names who implements the block, not who wrote the law.
         assert rule is not None  # noqa: S101
         blocker = manners.operator_url or rule.authority.url or f"urn:moratorium:policy:{rule.id}"
-        headers.append((b"Link", f'<{blocker}>; rel="blocked-by"'.encode()))
+        link = f'<{blocker}>; rel="blocked-by"'
+        if rule.authority.url and rule.authority.url != blocker:
+            link += f', <{rule.authority.url}>; rel="describedby"'
+        headers.append((b"Link", link.encode()))
         headers.append((b"X-Policy-Id", rule.id.encode()))
         if until is not None:
             headers.append((b"X-Policy-Until", until.encode()))
@@ -115,7 +134,8 @@ def _message(verdict: Verdict, decision_id: str, until: str | None) -> str:
     """One or two sentences for a person who sees nothing but this. Never quotes the request."""
     rule, operation = verdict.rule, verdict.operation
     if verdict.decision is Decision.BLOCKED and rule is not None and operation is not None:
-        title = f" ({rule.title})" if rule.title else ""
+        said = "; ".join(filter(None, (rule.title, rule.authority.citation)))
+        title = f" ({said})" if said else ""
         term = f"until {until}" if until is not None else "until further notice"
         what = f"{operation.name} by an organisation of type {verdict.org_type}"
         says = f"Blocked by the moratorium {rule.id}{title}: {what} is not permitted, {term}."

@@ -10,7 +10,7 @@ from proxy.policy.callers import Caller
 from proxy.policy.model import Authority, Refusal, Verdict
 from proxy.policy.operations import OperationClass, operation
 from proxy.policy.reasons import MEANINGS, Decision, Reason
-from proxy.rescue import Manners, answer, status_of
+from proxy.rescue import Manners, answer, lines_of, status_of
 from tests.policy.making import ban
 
 PLAIN = Manners()
@@ -75,6 +75,33 @@ def test_without_an_operator_the_authority_or_the_policy_is_named(url: str, expe
     verdict = BLOCK._replace(rule=ban(authority=Authority(url=url)))
 
     assert headers_of(verdict, "generic")["link"] == f'<{expected}>; rel="blocked-by"'
+
+
+def test_a_block_says_whose_rule_it_is_and_where_to_read_it() -> None:
+    authority = Authority(name="The city", citation="Ordinance 12-3", url="https://law.example")
+    verdict = BLOCK._replace(rule=ban(authority=authority))
+    manners = Manners(operator_url="https://operator.example")
+
+    found = answer(verdict, "i", make_backend("generic"), manners)
+
+    links = '<https://operator.example>; rel="blocked-by", <https://law.example>; rel="describedby"'
+    assert headers_of(verdict, "generic", manners)["link"] == links
+    body = json.loads(found.body)
+    assert (body["authority"], body["citation"], body["source"]) == (
+        "The city",
+        "Ordinance 12-3",
+        "https://law.example",
+    )
+    assert "Ordinance 12-3" in body["detail"]
+
+
+def test_a_permitted_call_is_told_the_revision_and_what_is_owed() -> None:
+    verdict = BLOCK._replace(obligations=("human-review", "report"))
+
+    lines = lines_of(verdict, "0123456789abcdef")
+
+    assert lines == b"X-Policy-Revision: 0123456789ab\r\nX-Policy-Obligations: human-review, report\r\n"
+    assert b"Obligations" not in lines_of(BLOCK, "0" * 64)
 
 
 def test_an_open_end_is_left_out() -> None:

@@ -7,8 +7,8 @@ from importlib import resources
 from typing import Any, NamedTuple, Protocol
 
 from proxy.messages import Headers, RequestHead, Slot
-from proxy.policy.model import Refusal
-from proxy.policy.operations import Operation, OperationClass, operation
+from proxy.policy.model import Authority, Refusal
+from proxy.policy.operations import Medium, Operation, OperationClass, Trait, operation
 from proxy.policy.reasons import Reason
 
 NEVER_FORWARDED = frozenset(
@@ -31,7 +31,8 @@ NEVER_FORWARDED = frozenset(
 class Denial(NamedTuple):
     """A refusal as it is told to the caller, before a backend puts it into its own words.
 
-    `until` is RFC 3339 text, absent when the end is open. Nothing in here comes from the request.
+    `until` is RFC 3339 text, absent when the end is open; `authority` says whose rule it is. Nothing in here
+    comes from the request.
     """
 
     status: int
@@ -40,6 +41,7 @@ class Denial(NamedTuple):
     decision_id: str
     policy_id: str | None = None
     until: str | None = None
+    authority: Authority | None = None
 
 
 class Native(NamedTuple):
@@ -103,6 +105,9 @@ def problem(denial: Denial) -> dict[str, Any]:
         members["policy_id"] = denial.policy_id
     if denial.until is not None:
         members["until"] = denial.until
+    if denial.authority is not None:
+        words = ("authority", denial.authority.name), ("citation", denial.authority.citation)
+        members |= {name: said for name, said in (*words, ("source", denial.authority.url)) if said}
     return members
 
 
@@ -118,5 +123,11 @@ def load_table(name: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = tomllib.loads(text)["operation"]
     for row in rows:
         classes = [OperationClass(c) for c in (*row["classes"], *row.get("if_asked", ()))]
-        row["operation"] = operation(row["name"], *classes)
+        row["operation"] = operation(
+            row["name"],
+            *classes,
+            traits=frozenset(map(Trait, row.get("traits", ()))),
+            media=frozenset(map(Medium, row.get("media", ()))),
+            is_result=row.get("result", False),
+        )
     return rows

@@ -215,3 +215,5 @@ class Permit(NamedTuple):
 
     decision_id: bytes
     verdict: Verdict
+    lines: bytes = b""
+    """Field lines about the decision that the answer gets on its way down."""

@@ -172,8 +172,9 @@ class Exchange:
             self._lines, self._chunked_down = downstream_head(
                 head, request.version, keep_alive=self._keep_alive
             )
-        decision_id = self._permit.decision_id
-        return self._lines + IDS_AND_END % (self._trail.request_id or decision_id, decision_id)
+        permit = self._permit
+        decision_id = permit.decision_id
+        return self._lines + permit.lines + IDS_AND_END % (self._trail.request_id or decision_id, decision_id)
 
     def on_switch(self, head: ResponseHead, data: Bytes) -> None:
         self.begun = True

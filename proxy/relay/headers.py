@@ -25,7 +25,17 @@ _WEBSOCKET = frozenset(
     {b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-protocol", b"sec-websocket-extensions"}
 )
 
-_OURS = frozenset({b"x-request-id", b"x-decision-id"}) | HOP_BY_HOP
+# Nobody but us says these of a decision.
+_OURS = HOP_BY_HOP | frozenset(
+    {
+        b"x-request-id",
+        b"x-decision-id",
+        b"x-policy-id",
+        b"x-policy-until",
+        b"x-policy-revision",
+        b"x-policy-obligations",
+    }
+)
 
 _PLACEHOLDER = PLACEHOLDER.encode()
 _REQUEST = b"111111111111-zzzzzzzzzzzz"

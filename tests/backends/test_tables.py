@@ -7,7 +7,7 @@ from proxy.backends.base import NEVER_FORWARDED, Backend
 from proxy.backends.registry import NAMES, make_backend
 from proxy.messages import RequestHead
 from proxy.policy.model import Refusal, Route
-from proxy.policy.operations import UNKNOWN_OPERATION, Operation, OperationClass, operation
+from proxy.policy.operations import UNKNOWN_OPERATION, Medium, Operation, OperationClass, operation
 from proxy.policy.reasons import Reason
 
 AWS_TYPE = (b"content-type", b"application/x-amz-json-1.1")
@@ -40,6 +40,16 @@ def test_no_operation_is_taken_for_unknown() -> None:
         for known in make_backend(name).operations():
             assert known.classes, known
             assert OperationClass.UNKNOWN not in known.classes, known
+
+
+def test_results_and_media_are_in_the_table(rekognition: Backend) -> None:
+    found = {o.name: o for o in rekognition.operations()}
+
+    assert {name for name, o in found.items() if o.is_result} == {
+        name for name, o in found.items() if name.startswith("Get") and o.media == {Medium.STORED_VIDEO}
+    }
+    assert found["StartStreamProcessor"].media == {Medium.LIVE}
+    assert found["CompareFaces"].media == {Medium.IMAGE}
 
 
 def test_every_operation_is_found_by_its_target(rekognition: Backend) -> None:
