@@ -27,3 +27,4 @@ lock: ## write the hashed locks anew (needs uv)
 docs: ## write the generated pages anew
 	./run python -m proxy.settings.render
 	./run python -m proxy.policy.schema > config/policy.schema.json
+	./run python -m proxy.authn.issuers_schema > config/issuers.schema.json

@@ -1,57 +1,47 @@
 """Builds, runs, reloads and drains the whole of it. Owns the clock, the tasks and the signals."""
 
 import asyncio
-import dataclasses
 import logging
-import random
 import secrets
 import signal
 import socket
-import time
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
 from typing import Any
 
 from aiohttp import web
 
-from proxy.assembly.files import files_of, texts_of
-from proxy.assembly.identity import make_keys, make_rules
-from proxy.assembly.parts import Tls, make_limits, make_manners, make_tls
-from proxy.assembly.policy import make_policy
+from proxy.assembly.credentials import Upstream, make_upstream
+from proxy.assembly.distribution import make_renewal
+from proxy.assembly.doors import open_doors
+from proxy.assembly.files import Texts, files_of, identity_texts_of, standing_texts_of
+from proxy.assembly.fixed import refuse_fixed
+from proxy.assembly.identity import Identity, make_identity, make_keys, make_rules
+from proxy.assembly.parts import Tls, make_manners, make_tls
+from proxy.assembly.policy import policy_at_hand
+from proxy.assembly.standing import make_standing
+from proxy.assembly.traffic import make_context, make_shares
 from proxy.audit.sink import Sink
+from proxy.authn.keyring import KeyRing
+from proxy.clock import Clock
+from proxy.distribution.bundle import Bundle
+from proxy.distribution.subscription import Subscription
 from proxy.doors.health import Component, Probes, make_health_app
+from proxy.doors.listener import open_listener
 from proxy.enforcer import Enforcer
-from proxy.errors import AuditUnwritable, ConfigurationError, KeysUnavailable, SettingsError
+from proxy.errors import AuditUnwritable, ConfigurationError, SettingsError
+from proxy.hearsay import Hearsay
+from proxy.ledger import Ledger
 from proxy.metrics import Metrics, Observed, make_registry
 from proxy.pipeline import Rules
 from proxy.policy.model import Policy
-from proxy.relay.addresses import Addresses
-from proxy.relay.context import Context
-from proxy.relay.descriptors import Shares, needed, raise_limit, share_out
-from proxy.relay.pool import Pool
 from proxy.relay.server import RelayServer
 from proxy.settings import Settings
-from proxy.settings.convert import contains
 from proxy.version import __version__
 from proxy.watch import Watch, watch_forever
 
 log = logging.getLogger("moratorium.app")
 
-KEY_REFRESH_SECONDS = 300.0
 AUDIT_WATCH_SECONDS = 1.0
-
-# What a reload may change. The rest is bound to sockets and needs a restart.
-FIXED = (
-    "listen", "metrics_listen", "upstream", "backend", "upstream_ca_file", "upstream_server_name",
-    "tls_cert_file", "audit_file", "workers", "watch_seconds",
-)  # fmt: skip
-
-
-def refuse_fixed(old: Settings, new: Settings) -> None:
-    """Raises `SettingsError` when a reload would have to change what it cannot."""
-    fixed = [name for name in FIXED if getattr(new, name) != getattr(old, name)]
-    if fixed:
-        raise SettingsError([f"MORATORIUM_{name.upper()}: needs a restart" for name in fixed])
 
 
 class Application:
@@ -62,24 +52,32 @@ class Application:
         settings: Settings,
         policy: Policy,
         reread: Callable[[], Settings],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         watch: Watch | None = None,
+        subscription: Subscription | None = None,
+        standing_texts: Texts | None = None,
+        identity: Identity | None = None,
     ) -> None:
         self.settings = settings
+        self._subscription = subscription
         self._reread = reread
         self._watch = watch or Watch()
         self._watch.follow(files_of(settings))
         self._reloading = asyncio.Lock()
-        self._clock = clock
+        self._clock = clock = clock or Clock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._started = False
         self.metrics = Metrics()
         self._tls = make_tls(settings)
+        self._next: tuple[Identity, KeyRing, Tls, Texts, Upstream] | None = None
+        self._standing_texts = standing_texts_of(settings) if standing_texts is None else standing_texts
         self.audit = Sink(settings.audit_file)
-        self.keys = make_keys(settings, clock)
+        self.identity = identity or make_identity(settings, identity_texts_of(settings))
+        self._hear = Hearsay(clock)
+        self.keys = make_keys(settings, self.identity, clock, hear=self._hear.issuer)
         self.enforcer = Enforcer(
-            rules=make_rules(settings, policy),
+            rules=self._make_rules(settings, policy, self._standing_texts, self.identity),
             keys=self.keys,
             audit=self.audit,
             metrics=self.metrics,
@@ -87,60 +85,31 @@ class Application:
             instance=secrets.token_hex(6),
             manners=make_manners(settings),
             allow_unrecorded=settings.on_audit_failure == "allow-and-count",
+            ledger=Ledger(settings.uses_file),
         )
-        shares = self._shares(settings)
+        if isinstance(clock, Clock):
+            self.enforcer.doubts = clock.doubts
+        self._use_upstream(make_upstream(settings, clock))
+        shares = make_shares(settings)
         self.enforcer.max_in_flight = shares.in_flight
-        self.relay = RelayServer(self._context(settings, shares), ceiling=shares.ceiling)
+        self.relay = RelayServer(
+            make_context(settings, shares, self.enforcer, self._tls, self.spawn, self._hear.upstream),
+            ceiling=shares.ceiling,
+        )
         self._use_tls(self._tls)
         self._health: web.AppRunner | None = None
+        self._doors: list[web.AppRunner] = []
         self.metrics.expect(policy, self.enforcer.rules.backend.operations())
 
     def __repr__(self) -> str:
         return f"<Application {self.enforcer!r} {self.relay!r}>"
 
-    def _shares(self, settings: Settings) -> Shares:
-        """What the file descriptors are enough for, after asking for as many as it takes."""
-        connections = settings.max_connections
-        in_flight = settings.max_in_flight or connections
-        limit = raise_limit(needed(connections=connections, in_flight=in_flight))
-        shares = share_out(limit, connections=connections, in_flight=in_flight)
-        if shares.connections < connections or shares.in_flight < in_flight:
-            enough_for = f"{shares.connections} connections and {shares.in_flight} calls in flight"
-            why = f"{limit} file descriptors are enough for {enough_for}"
-            log.warning("fewer connections than set", extra={"why": why})
-        return shares
-
     def _use_tls(self, tls: Tls) -> None:
         self.relay.tls, self.relay.context.pool.tls = tls.clients, tls.upstream
         self.metrics.certificate_ends = tls.certificate_ends
 
-    def _context(self, settings: Settings, shares: Shares) -> Context:
-        upstream = settings.upstream
-        addresses = Addresses(
-            upstream.host,
-            seconds=settings.upstream_resolve_seconds,
-            clock=time.monotonic,
-            spawn=self.spawn,
-        )
-        pool = Pool(
-            addresses,
-            upstream.port,
-            tls=self._tls.upstream,
-            server_name=settings.upstream_server_name or upstream.host,
-            connect_seconds=settings.connect_seconds,
-            idle_seconds=settings.upstream_idle_seconds,
-            clock=time.monotonic,
-        )
-        return Context(
-            enforcer=self.enforcer,
-            pool=pool,
-            limits=dataclasses.replace(make_limits(settings), connections=shares.connections),
-            host=upstream.authority.encode(),
-            now=time.monotonic,
-            spawn=self.spawn,
-            trusts=partial(contains, settings.trusted_proxies or ()),
-            tell_addresses=settings.forward_client_address,
-        )
+    def _use_upstream(self, upstream: Upstream) -> None:
+        self.upstream, self.enforcer.credential = upstream, upstream.credential
 
     # ------------------------------------------------------------ life
 
@@ -161,6 +130,10 @@ class Application:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: self.spawn(self.reload()))
         await self._start_health()
+        self._doors = await open_doors(self.settings, self._clock, lambda: self.upstream.jwks())
+        if self._subscription is not None:
+            await self._subscription.begin(self._take)
+            self.spawn(self._subscription.poll_forever(self._take))
         await self._prepare_to_judge()
         listen = self.settings.listen
         try:
@@ -194,9 +167,11 @@ class Application:
             raise SettingsError([f"MORATORIUM_AUDIT_FILE: {error.why}"]) from None
 
     async def _prepare_to_judge(self) -> None:
-        await self._refresh_keys()
-        self.spawn(self._keep_keys())
+        await self.keys.refresh()
+        self.keys.keep(self.spawn)
+        self.upstream.keep(self.spawn)
         self.spawn(self._watch_audit())
+        self.spawn(self._hear.watch_forever(self.metrics))
         self.spawn(self.relay.sweep_forever())
 
     async def stop(self) -> None:
@@ -206,9 +181,10 @@ class Application:
         for task in [*self._tasks]:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._health is not None:
-            await self._health.cleanup()
+        for door in (*self._doors, *([self._health] if self._health is not None else ())):
+            await door.cleanup()
         self.audit.close()
+        self.enforcer.ledger.close()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task that is kept until it ends and whose failure is told."""
@@ -231,25 +207,42 @@ class Application:
             try:
                 settings = self._reread()
                 self._watch.follow(files_of(settings))
-                rules = await self.prepare(settings, make_policy(settings, texts_of(settings)))
+                renew = make_renewal(self._subscription, settings)
+                rules = await self.prepare(settings, policy_at_hand(settings, self._bundle()))
             except ConfigurationError as error:
                 self.metrics.reload_successful = 0
                 log.error("reload refused, the old configuration stays", extra={"problems": error.problems})
                 return
             self.adopt(settings, rules)
+            renew()
+            self.metrics.reload_successful = 1
             log.info("reloaded", extra={"policy": rules.policy.revision})
 
-    async def prepare(self, settings: Settings, policy: Policy) -> Rules:
+    def _make_rules(self, settings: Settings, policy: Policy, texts: Texts, identity: Identity) -> Rules:
+        return make_rules(settings, policy, identity.trusts, make_standing(settings, policy, texts))
+
+    async def prepare(
+        self,
+        settings: Settings,
+        policy: Policy,
+        texts: Texts | None = None,
+        identity: Identity | None = None,
+    ) -> Rules:
         """What would hold under these settings; up to here a reload can be refused.
 
         Raises `ConfigurationError`. An issuer that is silent for the moment refuses nothing: the keys at hand
         go on as they always do. A key file is a part of the configuration, and must be right.
         """
+        self._next = None
         refuse_fixed(self.settings, settings)
-        rules = make_rules(settings, policy)
-        self._tls = make_tls(settings)
-        if not await self._refresh_keys() and settings.jwt_key_file is not None:
-            raise SettingsError([f"MORATORIUM_JWT_KEY_FILE: {settings.jwt_key_file}: no usable keys"])
+        identity = identity or make_identity(settings, identity_texts_of(settings))
+        texts = standing_texts_of(settings) if texts is None else texts
+        rules = self._make_rules(settings, policy, texts, identity)
+        tls = make_tls(settings)
+        keys = make_keys(settings, identity, self._clock, before=self.keys, hear=self._hear.issuer)
+        upstream = make_upstream(settings, self._clock, before=self.upstream)
+        await asyncio.gather(keys.refresh(), upstream.prove(self.upstream))
+        self._next = identity, keys, tls, texts, upstream
         return rules
 
     def adopt(self, settings: Settings, rules: Rules) -> None:
@@ -259,10 +252,19 @@ class Application:
         before = self.enforcer.rules.tokens
         rules.tokens.hits, rules.tokens.misses = before.hits, before.misses
         self.enforcer.rules = rules
+        self._use_next()
         self.enforcer.manners = make_manners(settings)
-        self._use_tls(self._tls)
         self.settings = settings
-        self.metrics.reload_successful = 1
+
+    async def _take(self, bundle: Bundle) -> None:
+        """Go on under a policy that has been published. Raises `PolicyError`; then nothing has changed."""
+        async with self._reloading:
+            policy = policy_at_hand(self.settings, bundle)
+            rules = self._make_rules(self.settings, policy, self._standing_texts, self.identity)
+            self.adopt(self.settings, rules)
+
+    def _bundle(self) -> Bundle | None:
+        return self._subscription.bundle if self._subscription is not None else None
 
     def _reopen_audit(self) -> None:
         try:
@@ -272,21 +274,19 @@ class Application:
 
     # ------------------------------------------------------------ what goes on in the background
 
-    async def _refresh_keys(self) -> bool:
-        try:
-            await self.keys.refresh()
-        except KeysUnavailable as error:
-            log.warning("no keys", extra={"issuer": error.issuer, "why": error.why})
-            return False
-        return True
-
-    async def _keep_keys(self) -> None:
-        """Refresh ahead; after a failure try again soon, then less and less often."""
-        failures = 0 if self._keys_fault() is None else 1
-        while True:
-            pause = KEY_REFRESH_SECONDS if not failures else min(60.0, 2.0**failures)
-            await asyncio.sleep(pause * random.uniform(0.8, 1.0))  # noqa: S311  (jitter, no secret)
-            failures = 0 if await self._refresh_keys() else failures + 1
+    def _use_next(self) -> None:
+        """Go on with the keys, certificates and files that were prepared, if any were."""
+        if self._next is None:
+            return
+        self.keys.end()
+        self.identity, self.keys, tls, self._standing_texts, upstream = self._next
+        self._next = None
+        self.upstream.end_before(upstream)
+        self._use_upstream(upstream)
+        upstream.keep(self.spawn)
+        self._use_tls(tls)
+        self.enforcer.keys = self.keys
+        self.keys.keep(self.spawn)
 
     async def _watch_audit(self) -> None:
         while True:
@@ -298,23 +298,19 @@ class Application:
 
     # ------------------------------------------------------------ health
 
-    def _keys_fault(self) -> str | None:
-        try:
-            found = self.keys.keys
-        except KeysUnavailable as error:
-            return str(error)
-        return None if found.keys else "no keys yet"
-
-    def key_times(self) -> dict[str, float]:
-        """When each issuer's keys were last had."""
-        return {self.keys.issuer: self.keys.last_success}
+    def _policy_fault(self) -> str | None:
+        if self._subscription is not None:
+            return self._subscription.fault()
+        return None if self.enforcer.rules.policy.known else "no policy yet"
 
     def components(self) -> list[Component]:
         """The parts that must be well for calls to be judged."""
+        now, upstream = self._clock(), self.upstream
         return [
-            Component("policy"),
-            Component("keys", self._keys_fault()),
+            Component("policy", self._policy_fault()),
+            Component("keys", self.keys.fault(now)),
             Component("audit", self.audit.writable()),
+            *([Component("credential", upstream.fault(now))] if upstream.credential is not None else ()),
         ]
 
     async def _start_health(self) -> None:
@@ -324,9 +320,11 @@ class Application:
             backend=self.settings.backend,
             clock=self._clock,
             policy=lambda: self.enforcer.rules.policy,
-            keys=self.key_times,
+            keys=lambda: self.keys.times(),
+            key_fetches=lambda: self.keys.fetches(),
             tokens=lambda: (tokens.rules.tokens.hits, tokens.rules.tokens.misses),
             audit=lambda: (self.audit.records, self.audit.failures),
+            distribution=lambda: self._subscription,
         )
         probes = Probes(
             components=self.components,
@@ -334,10 +332,5 @@ class Application:
             draining=lambda: self.relay.context.draining,
         )
         app = make_health_app(make_registry(self.metrics, observed), probes)
-        self._health = web.AppRunner(app, access_log=None)
-        await self._health.setup()
         listen = self.settings.metrics_listen
-        try:
-            await web.TCPSite(self._health, listen.host, listen.port).start()
-        except OSError as error:
-            raise SettingsError([f"MORATORIUM_METRICS_LISTEN: {listen}: {error.strerror}"]) from None
+        self._health = await open_listener(app, listen.host, listen.port, "MORATORIUM_METRICS_LISTEN")

@@ -11,21 +11,25 @@ from typing import NamedTuple
 
 from proxy.audit.record import Template
 from proxy.audit.sink import Sink
-from proxy.authn.keys import KeySource
-from proxy.authn.keyset import EMPTY, KeySet
-from proxy.authn.verifier import NeedKey
+from proxy.authn.keyring import Keys, withdrawn
+from proxy.authn.verifier import KeySets, NeedKey
+from proxy.credentials.base import Credential
 from proxy.errors import (
     AuditUnwritable,
+    CredentialUnavailable,
     KeysUnavailable,
     NoDescriptors,
     UpstreamError,
     UpstreamTimeout,
     UpstreamUnreachable,
+    UsesUncountable,
 )
+from proxy.ledger import Ledger
 from proxy.messages import NO_TRAIL, Answer, RequestHead, Trail
 from proxy.metrics import Metrics, Tally
-from proxy.pipeline import Question, Rules, check, refused
+from proxy.pipeline import NeedBody, Question, Rules, check, refused
 from proxy.policy.callers import Instant
+from proxy.policy.engine import NOTHING
 from proxy.policy.model import Permit, Refusal, Verdict
 from proxy.policy.reasons import Decision, Reason
 from proxy.rescue import PLACEHOLDER, Manners, answer, lines_of
@@ -67,11 +71,11 @@ class Memo:
         self._telling: Telling | None = None
         self._head: RequestHead | None = None
         self._rules: Rules | None = None
-        self._keys = EMPTY
+        self._keys: KeySets | None = None
         self._question: Question | None = None
         self._made_at: Instant = 0.0
 
-    def recall(self, head: RequestHead, rules: Rules, keys: KeySet, now: Instant) -> Telling | None:
+    def recall(self, head: RequestHead, rules: Rules, keys: KeySets, now: Instant) -> Telling | None:
         telling = self._telling
         if (
             telling is None
@@ -91,7 +95,7 @@ class Memo:
         rules.tokens.hits += 1
         return telling
 
-    def keep(self, head: RequestHead, rules: Rules, keys: KeySet, now: Instant, telling: Telling) -> None:
+    def keep(self, head: RequestHead, rules: Rules, keys: KeySets, now: Instant, telling: Telling) -> None:
         if head is not self._head or rules is not self._rules:
             self._question = rules.question(head)
         self._head, self._rules, self._keys, self._made_at = head, rules, keys, now
@@ -106,17 +110,22 @@ class Enforcer:
     """
 
     rules: Rules
-    keys: KeySource
+    keys: Keys
     audit: Sink
     metrics: Metrics
     clock: Callable[[], Instant]
     instance: str
     manners: Manners = field(default_factory=Manners)
     allow_unrecorded: bool = False
+    ledger: Ledger = field(default_factory=lambda: Ledger(None))
+    doubts: Callable[[Instant], tuple[Instant, ...]] = lambda _now: ()
+    """Other instants that the clock's may be, see `proxy.clock`."""
     max_in_flight: float = math.inf
+    credential: Credential | None = None
+    """The face API's own, which calls that go on are given."""
     prefix: bytes = field(init=False)
     _count: int = 0
-    _judged_with: KeySet = EMPTY
+    _judged_with: KeySets = field(default_factory=dict)
     _told: dict[tuple[object, ...], Telling] = field(default_factory=dict)
     _told_under: Rules | None = None
 
@@ -128,23 +137,31 @@ class Enforcer:
         return f"<Enforcer [{moratoria} | {self.rules.policy.revision[:8]} | {self.rules.backend.name}]>"
 
     def admit(
-        self, head: RequestHead, memo: Memo, *, lacking: Reason | None = None, trail: Trail = NO_TRAIL
-    ) -> Permit | Denied | NeedKey:
+        self,
+        head: RequestHead,
+        memo: Memo,
+        *,
+        lacking: Reason | None = None,
+        trail: Trail = NO_TRAIL,
+        body: bytes | None = None,
+    ) -> Permit | Denied | NeedKey | NeedBody:
         """Decide on one request.
 
         `lacking`: the key was asked for; what it means if it is still not there. `trail`: what a trusted peer
-        says of the call, for the record.
+        says of the call, for the record. `body`: all of it, once it has been asked for.
         """
         now, rules = self.clock(), self.rules
-        try:
-            keys = self.keys.keys
-        except KeysUnavailable:
-            keys = EMPTY
+        keys = self.keys.view(now)
         if keys is not self._judged_with:
             self._judge_with(keys)
-        telling = memo.recall(head, rules, keys, now)
+        doubts = self.doubts(now)
+        if doubts:
+            self.metrics.doubted += 1
+        telling = None if doubts else memo.recall(head, rules, keys, now)
         if telling is None:
-            outcome = self._check(head, rules, keys, now)
+            outcome = self._check(head, rules, keys, now, doubts, body=body)
+            if isinstance(outcome, NeedBody):
+                return outcome
             if isinstance(outcome, NeedKey):
                 if lacking is None:
                     return outcome
@@ -154,7 +171,43 @@ class Enforcer:
         if telling.answer is None and self.metrics.in_flight >= self.max_in_flight:
             # Judged first: only what would go on needs room, and its one record says that there was none.
             telling = self._telling(_failure(telling.verdict, Reason.OVERLOADED, now))
+        if telling.answer is None:
+            if body is None and self.credential is not None and self.credential.wants_body:
+                return NeedBody(telling.verdict)
+            if telling.verdict.spends:
+                spent = self._spend(telling, head, rules, keys, now, doubts, body)
+                if isinstance(spent, NeedBody):
+                    return spent
+                telling = spent
         return self._tell(telling, now, trail=trail)
+
+    def _spend(
+        self,
+        telling: Telling,
+        head: RequestHead,
+        rules: Rules,
+        keys: KeySets,
+        now: Instant,
+        doubts: tuple[Instant, ...],
+        body: bytes | None,
+    ) -> Telling | NeedBody:
+        """Take the uses that a verdict needs; without one of them it is another verdict."""
+        spent: frozenset[str] = frozenset()
+        while telling.verdict.spends and telling.answer is None:
+            try:
+                used_up = self.ledger.take(telling.verdict.spends, now)
+            except UsesUncountable as error:
+                log.error("uses not counted", extra={"why": error.why})
+                return self._telling(_failure(telling.verdict, Reason.LIMIT_UNCOUNTABLE, now))
+            if used_up is None:
+                break
+            spent |= {used_up}
+            outcome = self._check(head, rules, keys, now, doubts, spent, body)
+            if isinstance(outcome, NeedBody):
+                return outcome
+            assert isinstance(outcome, Verdict)  # noqa: S101  (the key was there a moment ago)
+            telling = self._telling(outcome)
+        return telling
 
     async def supply(self, need: NeedKey) -> Reason:
         """Ask the issuer for the key. Then ask `admit` again, with what this says as `lacking`.
@@ -162,7 +215,7 @@ class Enforcer:
         Only an issuer that answers can disown a key; while it does not, nobody knows (503, never 401).
         """
         try:
-            await self.keys.seek()
+            await self.keys.seek(need.issuer, need.kid)
         except KeysUnavailable as error:
             log.warning("keys unavailable", extra={"issuer": need.issuer, "why": error.why})
             return Reason.KEYS_UNAVAILABLE
@@ -173,10 +226,20 @@ class Enforcer:
         now = self.clock()
         return self._deny(refused(refusal, now), now)
 
+    def unread(self, need: NeedBody, trail: Trail = NO_TRAIL) -> Denied:
+        """Record and answer a call whose body is needed, and for whose body there is no room."""
+        now = self.clock()
+        telling = self._telling(_failure(need.most, Reason.OVERLOADED, now))
+        denied = self._tell(telling, now, trail=trail)
+        assert isinstance(denied, Denied)  # noqa: S101
+        return denied
+
     def failed(self, permit: Permit, error: UpstreamError) -> Denied:
         """Record and answer a permitted call that the upstream could not carry out."""
         if isinstance(error, NoDescriptors):
             reason = Reason.OVERLOADED
+        elif isinstance(error, CredentialUnavailable):
+            reason = Reason.CREDENTIAL_UNAVAILABLE
         elif isinstance(error, UpstreamUnreachable):
             reason = Reason.UPSTREAM_UNREACHABLE
         elif isinstance(error, UpstreamTimeout):
@@ -187,18 +250,27 @@ class Enforcer:
         log.warning("upstream failed", extra={"reason": reason, "why": error.why})
         return self._deny(_failure(permit.verdict, reason, now), now, permit.decision_id)
 
-    def _check(self, head: RequestHead, rules: Rules, keys: KeySet, now: Instant) -> Verdict | NeedKey:
+    def _check(
+        self,
+        head: RequestHead,
+        rules: Rules,
+        keys: KeySets,
+        now: Instant,
+        doubts: tuple[Instant, ...],
+        spent: frozenset[str] = NOTHING,
+        body: bytes | None = None,
+    ) -> Verdict | NeedKey | NeedBody:
         """Ask; a fault of ours is an answer, a record and a count as well, never a call that goes on."""
         try:
-            return check(head, rules, keys, now)
+            return check(head, rules, keys, now, doubts=doubts, spent=spent, body=body)
         except Exception:  # whatever it is, nothing was decided
             # A traceback of file names and lines only: see `proxy.logs`.
             log.exception("could not decide")
             return refused(Refusal(Reason.INTERNAL_ERROR), now)
 
-    def _judge_with(self, keys: KeySet) -> None:
-        if keys != self._judged_with:
-            # A key may have been withdrawn: what it verified is worth nothing any more (threat T39).
+    def _judge_with(self, keys: KeySets) -> None:
+        if withdrawn(self._judged_with, keys):
+            # What that key has verified is worth nothing any more (threat T39).
             self.rules.tokens.clear()
         self._judged_with = keys
 
@@ -211,7 +283,7 @@ class Enforcer:
             self._told, self._told_under = {}, self.rules
         key = (
             verdict.reason, verdict.detail, verdict.exemption, verdict.until, verdict.org_type,
-            rule and rule.id, operation and operation.name, caller._replace(valid_until=0.0),
+            rule and rule.id, operation, caller._replace(valid_until=0.0),
             verdict.relation, verdict.evidence, verdict.obligations,
         )  # fmt: skip
         telling = self._told.get(key)
@@ -221,7 +293,13 @@ class Enforcer:
 
     def _make_telling(self, verdict: Verdict) -> Telling:
         policy = self.rules.policy
-        record = Template(verdict, revision=policy.revision, mode=policy.mode, instance=self.instance)
+        record = Template(
+            verdict,
+            revision=policy.revision,
+            mode=policy.mode,
+            instance=self.instance,
+            backend=self.rules.backend.name,
+        )
         going_on = verdict.decision is Decision.ALLOWED
         tally = self.metrics.tally(verdict, policy.mode)
         if going_on:
@@ -245,7 +323,7 @@ class Enforcer:
                 telling = self._telling(refused(Refusal(Reason.AUDIT_UNWRITABLE), now))
         telling.tally.count += 1
         if telling.answer is None:
-            return Permit(decision_id, telling.verdict, telling.lines)
+            return Permit(decision_id, telling.verdict, telling.lines, self.rules.policy.revision)
         return Denied(decision_id, telling.verdict, telling.answer)
 
     def _deny(self, verdict: Verdict, now: Instant, decision_id: bytes = b"") -> Denied:

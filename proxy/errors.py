@@ -28,6 +28,10 @@ class PolicyError(ConfigurationError):
     """A policy file is unreadable or invalid (exit 3)."""
 
 
+class CasesError(ConfigurationError):
+    """A file of policy cases is unreadable or invalid (exit 2)."""
+
+
 @dataclass(eq=False)
 class KeysUnavailable(MoratoriumError):
     """An issuer's keys cannot be had now, so no token of his can be judged."""
@@ -50,6 +54,27 @@ class KeySetInvalid(MoratoriumError):
 
 
 @dataclass(eq=False)
+class SignatureInvalid(MoratoriumError):
+    """What should be signed is not signed by anybody who may, or is not what was signed."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
+
+
+@dataclass(eq=False)
+class PolicyRefused(MoratoriumError):
+    """A distributed policy cannot be had or must not be used; the one in force stays."""
+
+    result: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"policy {self.result}: {self.why}"
+
+
+@dataclass(eq=False)
 class AuditUnwritable(MoratoriumError):
     """The decision record could not be written; the call it speaks of must not go on."""
 
@@ -57,6 +82,16 @@ class AuditUnwritable(MoratoriumError):
 
     def __str__(self) -> str:
         return f"audit: {self.why}"
+
+
+@dataclass(eq=False)
+class UsesUncountable(MoratoriumError):
+    """The uses of a limited exemption cannot be counted, so it lets nothing through."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return f"uses: {self.why}"
 
 
 @dataclass(eq=False)
@@ -75,6 +110,10 @@ class UpstreamUnreachable(UpstreamError):
 
 class NoDescriptors(UpstreamUnreachable):
     """No connection could be made because this process has no file descriptor left for one."""
+
+
+class CredentialUnavailable(UpstreamError):
+    """The face API's own credential cannot be had, so the call is not sent without it."""
 
 
 class UpstreamBroken(UpstreamError):

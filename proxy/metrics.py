@@ -7,6 +7,7 @@ zero, so that a rate over the first event is right and "no data" means no data.
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import (
@@ -34,8 +35,20 @@ _DECIDED = frozenset(
         Reason.OUTSIDE_SCOPE, Reason.EXEMPT, Reason.SHADOW_BLOCKED, Reason.MORATORIUM,
     }
 )  # fmt: skip
-# Refused by the backend, after the caller is known.
-_UNCLASSIFIED = (Reason.TARGET_NOT_CANONICAL, Reason.REQUEST_AMBIGUOUS)
+# Refused after the caller is known and before the operation is.
+_UNCLASSIFIED = (
+    Reason.ORG_TYPE_NOT_ENTITLED,
+    Reason.ORG_SUSPENDED,
+    Reason.ORG_NOT_REGISTERED,
+    Reason.ORG_REGISTRATION_EXPIRED,
+    Reason.ORG_DISAGREES,
+    Reason.DELEGATION_MISSING,
+    Reason.TOKEN_REVOKED,
+    Reason.TARGET_NOT_CANONICAL,
+    Reason.REQUEST_AMBIGUOUS,
+    Reason.CREDENTIALS_AMBIGUOUS,
+    Reason.MEDIA_BY_REFERENCE,
+)
 _UNKNOWN = (Reason.OPERATION_UNKNOWN, Reason.UNKNOWN_OPERATION_ALLOWED)
 
 
@@ -80,6 +93,8 @@ class Metrics:
         self.handshakes_failed = 0
         self.turned_away = 0
         self.certificate_ends: float | None = None
+        self.doubted = 0
+        self.clock_offsets: dict[str, float] = {}
         self.requests = {decision: Histogram(REQUEST_BUCKETS) for decision in Decision}
         self.overhead = Histogram(OVERHEAD_BUCKETS)
         self.upstream = Histogram(REQUEST_BUCKETS)
@@ -116,6 +131,16 @@ class Metrics:
         self.decisions.setdefault((MEANINGS[reason].decision, reason, org_type, label, mode), Tally())
 
 
+class Distribution(Protocol):
+    """What is counted of a policy that comes from an address. `refused`: what it has now must not be used."""
+
+    last_success: float
+    refused: bool
+
+    def counts(self) -> Mapping[str, int]:
+        """How often asking ended how."""
+
+
 class Observed:
     """What is read elsewhere at the moment of a scrape."""
 
@@ -129,6 +154,8 @@ class Observed:
         keys: Callable[[], dict[str, float]],
         tokens: Callable[[], tuple[int, int]],
         audit: Callable[[], tuple[int, int]],
+        key_fetches: Callable[[], Mapping[str, tuple[int, int]]] = dict,
+        distribution: Callable[[], "Distribution | None"] = lambda: None,
         restarts: Callable[[], int] = int,
         workers: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
@@ -137,8 +164,10 @@ class Observed:
         self.clock = clock
         self.policy = policy
         self.keys = keys
+        self.key_fetches = key_fetches
         self.tokens = tokens
         self.audit = audit
+        self.distribution = distribution
         self.restarts = restarts
         self.workers = workers
 
@@ -154,6 +183,7 @@ class MoratoriumCollector(Collector):
         yield self._decisions()
         yield from self._times()
         yield from self._windows()
+        yield from self._distribution()
         yield from self._state()
 
     def _decisions(self) -> Metric:
@@ -202,14 +232,38 @@ class MoratoriumCollector(Collector):
         yield opened
         yield edges
         info = GaugeMetricFamily("moratorium_policy_info", "The policy decided by.", labels=("revision",))
-        info.add_metric([policy.revision], 1)
+        if policy.known:
+            info.add_metric([policy.revision], 1)
         yield info
 
+    def _distribution(self) -> Iterator[Metric]:
+        found = self._observed.distribution()
+        yield GaugeMetricFamily(
+            "moratorium_policy_serial",
+            "The serial number of the bundle decided by; 0 for a policy from files or none yet.",
+            value=self._observed.policy().serial,
+        )
+        success = GaugeMetricFamily(
+            "moratorium_policy_last_success_timestamp_seconds",
+            "When the policy's address last had a bundle that is good; 0 for never.",
+        )
+        fetches = CounterMetricFamily(
+            "moratorium_policy_fetch", "How asking the policy's address ended.", labels=("result",)
+        )
+        if found is not None:
+            success.add_metric([], found.last_success)
+            for result, count in found.counts().items():
+                fetches.add_metric([result], count)
+        yield success
+        yield fetches
+
     def _state(self) -> Iterator[Metric]:
+        distribution = self._observed.distribution()
+        refused = distribution is not None and distribution.refused
         yield GaugeMetricFamily(
             "moratorium_config_last_reload_successful",
-            "0 after a reload was refused and the old configuration stayed.",
-            value=self._metrics.reload_successful,
+            "0 after a reload or a bundle was refused and the old configuration stayed.",
+            value=0 if refused else self._metrics.reload_successful,
         )
         certificate = GaugeMetricFamily(
             "moratorium_tls_certificate_end_timestamp_seconds",
@@ -218,6 +272,14 @@ class MoratoriumCollector(Collector):
         if self._metrics.certificate_ends is not None:
             certificate.add_metric([], self._metrics.certificate_ends)
         yield certificate
+        clock = GaugeMetricFamily(
+            "moratorium_clock_offset_seconds",
+            "How far a source of time is ahead of the clock that is believed.",
+            labels=("source",),
+        )
+        for source, offset in self._metrics.clock_offsets.items():
+            clock.add_metric([source], offset)
+        yield clock
         keys = GaugeMetricFamily(
             "moratorium_jwks_last_success_timestamp_seconds",
             "When an issuer's keys were last had; 0 for never.",
@@ -226,6 +288,13 @@ class MoratoriumCollector(Collector):
         for issuer, moment in self._observed.keys().items():
             keys.add_metric([issuer], moment)
         yield keys
+        fetches = CounterMetricFamily(
+            "moratorium_jwks_fetch", "How asking for an issuer's keys ended.", labels=("issuer", "result")
+        )
+        for issuer, (had, missed) in self._observed.key_fetches().items():
+            fetches.add_metric([issuer, "success"], had)
+            fetches.add_metric([issuer, "failure"], missed)
+        yield fetches
         hits, misses = self._observed.tokens()
         records, failures = self._observed.audit()
         for name, text, value in (
@@ -235,6 +304,7 @@ class MoratoriumCollector(Collector):
             ("audit_failures", "Records that could not be written.", failures),
             ("tls_handshake_failures", "Handshakes that failed.", self._metrics.handshakes_failed),
             ("connections_turned_away", "Closed for lack of descriptors.", self._metrics.turned_away),
+            ("clock_doubted_decisions", "Decided while clocks disagreed.", self._metrics.doubted),
             ("worker_restarts", "Workers that ended and were replaced.", self._observed.restarts()),
         ):
             yield CounterMetricFamily(f"moratorium_{name}", text, value=value)

@@ -1,21 +1,22 @@
 """`check`: who, what, may it. One pure synchronous function that every door asks.
 
-What it lacks (a key) it returns as a value. It has no clock, socket, environment or log.
+What it lacks (a key, the body) it returns as a value. It has no clock, socket, environment or log.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from proxy.authn.bearer import find_token, token_of
 from proxy.authn.cache import TokenCache
-from proxy.authn.keyset import KeySet
-from proxy.authn.verifier import NeedKey, Trust, verify
-from proxy.backends.base import Backend
+from proxy.authn.standing import NO_STANDING, Standing
+from proxy.authn.verifier import KeySets, NeedKey, Trusts, verify
+from proxy.backends.base import Backend, Sketch
 from proxy.messages import RequestHead
 from proxy.policy.callers import Caller, Instant
-from proxy.policy.engine import decide
+from proxy.policy.engine import NOTHING, decide, decide_at
 from proxy.policy.model import Policy, Refusal, Verdict
 from proxy.policy.operations import Operation
-from proxy.policy.reasons import MEANINGS, Reason
+from proxy.policy.reasons import MEANINGS, Decision, Reason
 
 Question = tuple[bytes, bytes, bool, frozenset[bytes], list[tuple[bytes, bytes]]]
 
@@ -26,8 +27,9 @@ class Rules:
 
     backend: Backend
     policy: Policy
-    trust: Trust
+    trusts: Trusts
     tokens: TokenCache = field(default_factory=TokenCache)
+    standing: Standing = NO_STANDING
     _schemes: dict[bytes, bytes | None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,23 +52,78 @@ class Rules:
         return head.method, head.target, head.upgrade, head.options, fields
 
 
-def check(head: RequestHead, rules: Rules, keys: KeySet, now: Instant) -> Verdict | NeedKey:
+class NeedBody(NamedTuple):
+    """The body is needed: ask again with all of it. `most`: the verdict if the body says the most it can."""
+
+    most: Verdict
+
+
+def check(
+    head: RequestHead,
+    rules: Rules,
+    keys: KeySets,
+    now: Instant,
+    *,
+    doubts: tuple[Instant, ...] = (),
+    spent: frozenset[str] = NOTHING,
+    body: bytes | None = None,
+) -> Verdict | NeedKey | NeedBody:
     """Decide one request at `now`.
+
+    `doubts`: other instants that it may be, at all of which the call must be permitted too. `spent`: keys of
+    limited exemptions that are used up. `body`: the whole of it, when it has been asked for; it is read only
+    where the head leaves the operation open.
 
     The token comes first, so that a stranger learns nothing about operations or policies (threat T65).
     """
+    if not rules.policy.known:
+        return refused(Refusal(Reason.POLICY_UNAVAILABLE), now)
     caller = authenticate(head, rules, keys, now)
     if isinstance(caller, NeedKey):
         return caller
     if isinstance(caller, Refusal):
         return refused(caller, now)
     operation = _classify(head, rules.backend)
+    if isinstance(operation, Sketch):
+        return _decide_sketch(head, rules, caller, operation, (now, *doubts), spent, body)
     if isinstance(operation, Refusal):
         return refused(operation, now, caller)
-    return decide(caller, operation, rules.policy, now)
+    if doubts:
+        return decide_at((now, *doubts), caller, operation, rules.policy, spent)
+    return decide(caller, operation, rules.policy, now, spent)
 
 
-def _classify(head: RequestHead, backend: Backend) -> Operation | Refusal:
+def _decide_sketch(
+    head: RequestHead,
+    rules: Rules,
+    caller: Caller,
+    sketch: Sketch,
+    instants: tuple[Instant, ...],
+    spent: frozenset[str],
+    body: bytes | None,
+) -> Verdict | NeedBody:
+    """Decide by the head alone where the body cannot matter, and by the body where it can."""
+    now, policy = instants[0], rules.policy
+    if body is None:
+        least = decide_at(instants, caller, sketch.least, policy, spent)
+        most = decide_at(instants, caller, sketch.most, policy, spent)
+        look = sketch.required and most.decision is Decision.ALLOWED
+        if look or _outcome(least) != _outcome(most):
+            return NeedBody(most)
+        return most._replace(holds_until=min(least.holds_until, most.holds_until))
+    operation = rules.backend.read(head, body)
+    if isinstance(operation, Refusal):
+        return refused(operation, now, caller)
+    # The next body may say something else, and a memory of heads would not see it.
+    return decide_at(instants, caller, operation, policy, spent)._replace(holds_until=now)
+
+
+def _outcome(verdict: Verdict) -> Verdict:
+    """All that follows from a verdict but its name for the operation and how long it holds."""
+    return verdict._replace(operation=None, holds_until=0.0)
+
+
+def _classify(head: RequestHead, backend: Backend) -> Operation | Refusal | Sketch:
     # A Connection option takes the field it names out of the message at the next hop; were that one the
     # decision reads or the upstream acts on, the two would see different requests (threat T16).
     if head.options and not (
@@ -78,7 +135,7 @@ def _classify(head: RequestHead, backend: Backend) -> Operation | Refusal:
     return backend.classify(head)
 
 
-def authenticate(head: RequestHead, rules: Rules, keys: KeySet, now: Instant) -> Caller | Refusal | NeedKey:
+def authenticate(head: RequestHead, rules: Rules, keys: KeySets, now: Instant) -> Caller | Refusal | NeedKey:
     """Who asks: the token from its slot, from the cache or verified anew."""
     token = find_token(head, rules.backend.slots)
     if isinstance(token, Refusal):
@@ -86,7 +143,7 @@ def authenticate(head: RequestHead, rules: Rules, keys: KeySet, now: Instant) ->
     known = rules.tokens.get(token, now)
     if known is not None:
         return known
-    caller = verify(token, rules.trust, keys, rules.policy, now)
+    caller = verify(token, rules.trusts, keys, rules.policy, now, standing=rules.standing)
     if isinstance(caller, Caller):
         rules.tokens.put(token, caller, now)
     return caller
@@ -94,6 +151,7 @@ def authenticate(head: RequestHead, rules: Rules, keys: KeySet, now: Instant) ->
 
 def refused(refusal: Refusal, now: Instant, caller: Caller | None = None) -> Verdict:
     """A refusal as a verdict: nothing about it outlives this instant."""
+    caller = caller or refusal.caller
     if caller is not None:
         org_type = caller.org_types[0]
     else:

@@ -91,10 +91,17 @@ def status_of(reason: Reason, manners: Manners) -> int:  # noqa: C901  (one case
         case (
             Reason.TOKEN_MISSING | Reason.TOKEN_MALFORMED | Reason.TOKEN_ALGORITHM | Reason.TOKEN_ISSUER
             | Reason.TOKEN_KEY_UNKNOWN | Reason.TOKEN_SIGNATURE | Reason.TOKEN_AUDIENCE | Reason.TOKEN_EXPIRED
-            | Reason.TOKEN_NOT_YET_VALID | Reason.TOKEN_CLAIMS
+            | Reason.TOKEN_NOT_YET_VALID | Reason.TOKEN_CLAIMS | Reason.TOKEN_REVOKED | Reason.TOKEN_TOO_LARGE
+            | Reason.TOKEN_AMBIGUOUS | Reason.TOKEN_NESTED | Reason.TOKEN_CRITICAL | Reason.TOKEN_KEY_INCLUDED
+            | Reason.TOKEN_TYPE
         ):  # fmt: skip
             return 401
-        case Reason.ORG_TYPE_UNKNOWN | Reason.PURPOSE_UNKNOWN | Reason.OPERATION_UNKNOWN:
+        case (
+            Reason.ORG_TYPE_UNKNOWN | Reason.PURPOSE_UNKNOWN | Reason.OPERATION_UNKNOWN | Reason.ORG_SUSPENDED
+            | Reason.ORG_NOT_REGISTERED | Reason.ORG_REGISTRATION_EXPIRED | Reason.ORG_DISAGREES
+            | Reason.DELEGATION_MISSING | Reason.ORG_TYPE_NOT_ENTITLED | Reason.ORG_SUBTYPE_UNKNOWN
+            | Reason.CIRCUMSTANCE_UNKNOWN | Reason.MEDIA_BY_REFERENCE
+        ):  # fmt: skip
             return 403
         case (
             Reason.CREDENTIALS_AMBIGUOUS | Reason.REQUEST_MALFORMED | Reason.REQUEST_AMBIGUOUS
@@ -115,7 +122,11 @@ def status_of(reason: Reason, manners: Manners) -> int:  # noqa: C901  (one case
             return 431
         case Reason.VERSION_UNSUPPORTED:
             return 505
-        case Reason.KEYS_UNAVAILABLE | Reason.AUDIT_UNWRITABLE | Reason.OVERLOADED | Reason.INTERNAL_ERROR:
+        case (
+            Reason.KEYS_UNAVAILABLE | Reason.POLICY_UNAVAILABLE | Reason.AUDIT_UNWRITABLE
+            | Reason.LIMIT_UNCOUNTABLE | Reason.OVERLOADED | Reason.INTERNAL_ERROR
+            | Reason.CREDENTIAL_UNAVAILABLE
+        ):  # fmt: skip
             return 503
         case Reason.UPSTREAM_UNREACHABLE | Reason.UPSTREAM_BROKEN:
             return 502

@@ -93,7 +93,8 @@ class TokenMint:
         headers: dict[str, Any] | None = None,
         **claims: Any,
     ) -> str:
-        """A signed token. Further claims are added or replace the usual ones; a None takes one out."""
+        """A signed token. Further claims and header members are added or replace the usual ones; a None takes
+        one out."""
         now = int(self.clock())
         payload: dict[str, Any] = {
             "iss": self.issuer,
@@ -107,6 +108,7 @@ class TokenMint:
             **claims,
         }
         payload = {name: value for name, value in payload.items() if value is not None}
-        return jwt.encode(
-            payload, self.key, algorithm=self.algorithm, headers={"kid": self.kid, **(headers or {})}
-        )
+        members = {"typ": "JWT", "kid": self.kid, **(headers or {})}
+        # PyJWT leaves out a type that is None, and takes no other member that is.
+        members = {name: value for name, value in members.items() if value is not None or name == "typ"}
+        return jwt.encode(payload, self.key, algorithm=self.algorithm, headers=members)

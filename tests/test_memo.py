@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from proxy.audit.sink import Sink
-from proxy.authn.keyset import KeySet, parse_keys
-from proxy.authn.verifier import Trust
+from proxy.authn.keyset import parse_keys
+from proxy.authn.verifier import KeySets, Trust
 from proxy.backends.registry import make_backend
 from proxy.enforcer import Denied, Enforcer, Memo
 from proxy.messages import RequestHead
 from proxy.metrics import Metrics
 from proxy.pipeline import Rules
+from proxy.policy.callers import Instant
 from proxy.policy.document import Source, build
 from proxy.policy.model import Permit
 from proxy.policy.shorthand import document_of
@@ -26,15 +27,13 @@ POLICY = build(Source("test", document_of(blocked_org_types=("police",), start="
 class Keys:
     """Keys at hand."""
 
-    issuer = MINT.issuer
-    last_success = 0.0
-
     def __init__(self) -> None:
-        self.keys: KeySet = parse_keys(json.dumps(MINT.jwks()).encode())
+        self.keys: KeySets = {MINT.issuer: parse_keys(json.dumps(MINT.jwks()).encode())}
 
-    async def refresh(self) -> None: ...
+    def view(self, now: Instant) -> KeySets:  # noqa: ARG002
+        return self.keys
 
-    async def seek(self) -> None: ...
+    async def seek(self, issuer: str, kid: str | None) -> None: ...
 
 
 class World:
@@ -52,7 +51,7 @@ class World:
 
     def rules(self) -> Rules:
         trust = Trust(MINT.issuer, frozenset({MINT.audience}))
-        return Rules(make_backend("aws-rekognition"), POLICY, trust)
+        return Rules(make_backend("aws-rekognition"), POLICY, {trust.issuer: trust})
 
     def ask(self, head: RequestHead) -> str:
         outcome = self.enforcer.admit(head, self.memo)
@@ -126,7 +125,7 @@ def test_withdrawn_keys_end_the_memo(world: World) -> None:
     token = MINT.token("commercial")
     assert world.ask(head(token)) == "not-bound"
 
-    world.keys.keys = parse_keys(json.dumps(TokenMint(kid=MINT.kid).jwks()).encode())
+    world.keys.keys = {MINT.issuer: parse_keys(json.dumps(TokenMint(kid=MINT.kid).jwks()).encode())}
 
     assert world.ask(head(token)) == "token-signature"
 
@@ -137,6 +136,6 @@ def test_new_rules_end_the_memo(world: World) -> None:
     assert world.ask(head(token)) == "moratorium"
 
     nobody = build(Source("test", document_of(blocked_org_types=("press",))))
-    world.enforcer.rules = Rules(make_backend("aws-rekognition"), nobody, world.enforcer.rules.trust)
+    world.enforcer.rules = Rules(make_backend("aws-rekognition"), nobody, world.enforcer.rules.trusts)
 
     assert world.ask(head(token)) == "not-bound"

@@ -186,10 +186,10 @@ async def test_a_new_key_file_is_taken_up_and_a_broken_one_refuses_the_policy_as
     async with running_proxy(mint=first, watch_seconds=OFTEN) as proxy:
         second.clock = proxy.clock
         keys = proxy.policy_file.parent / "keys.json"
-        before = proxy.application.keys.last_success
+        before = proxy.application.keys.times()
         proxy.clock.now += 1
         replace(keys, json.dumps(second.jwks()))
-        await until(lambda: proxy.application.keys.last_success > before, "the new keys")
+        await until(lambda: proxy.application.keys.times() != before, "the new keys")
 
         async def answer(mint: TokenMint) -> int:
             fields = [("Authorization", f"Bearer {mint.token('school')}")]

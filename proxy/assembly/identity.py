@@ -1,25 +1,72 @@
 """From settings to rules and keys: whom to believe, and where their keys come from."""
 
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from proxy.authn.cache import TokenCache
 from proxy.authn.claims import ClaimPaths
-from proxy.authn.keys import FileKeys, KeySource, RemoteKeys
-from proxy.authn.verifier import Trust
+from proxy.authn.issuers import Issuer, read_issuers
+from proxy.authn.keyring import KeyRing
+from proxy.authn.keys import RemoteKeys
+from proxy.authn.keyset import parse_keys
+from proxy.authn.sources import FileKeys, KeySource
+from proxy.authn.standing import NO_STANDING, Standing
+from proxy.authn.verifier import Trust, Trusts
 from proxy.backends.registry import make_backend
+from proxy.errors import KeySetInvalid, SettingsError
 from proxy.pipeline import Rules
 from proxy.policy.model import Policy
 from proxy.settings import Settings
 
 
-def make_rules(settings: Settings, policy: Policy) -> Rules:
-    """Everything that decisions depend on, with an empty token cache."""
+class Identity(NamedTuple):
+    """All issuers, and what stands in their key files."""
+
+    issuers: tuple[Issuer, ...]
+    texts: Mapping[str, str]
+
+    @property
+    def trusts(self) -> Trusts:
+        return {issuer.trust.issuer: issuer.trust for issuer in self.issuers}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(issuer.trust.issuer for issuer in self.issuers)
+
+
+NOBODY = Identity((), {})
+"""Nobody is believed."""
+
+
+def make_identity(settings: Settings, texts: Mapping[str, str]) -> Identity:
+    """Whom to believe. `texts`: what stands in the files that say so, see `identity_texts_of`.
+
+    Raises `SettingsError` with everything that is wrong with the issuers file and the key files.
+    """
+    file = settings.issuers_file
+    if file is not None:
+        issuers = read_issuers(texts[str(file)], file, insecure=settings.insecure_jwks_http)
+    else:
+        issuers = (_only_issuer(settings),)
+    problems = []
+    for path in dict.fromkeys(issuer.key_file for issuer in issuers if issuer.key_file is not None):
+        try:
+            parse_keys(texts[str(path)].encode())
+        except KeySetInvalid as error:
+            problems.append(f"{path}: {error.why}")
+    if problems:
+        raise SettingsError(problems)
+    return Identity(issuers, texts)
+
+
+def _only_issuer(settings: Settings) -> Issuer:
+    assert settings.jwt_issuer is not None and settings.jwt_audience is not None  # noqa: S101, PT018
     trust = Trust(
         issuer=settings.jwt_issuer,
         audiences=frozenset(settings.jwt_audience),
         algorithms=frozenset(settings.jwt_algorithms),
         leeway=settings.jwt_leeway,
+        token_types=frozenset(settings.jwt_token_types),
         claims=ClaimPaths(
             org_type=settings.jwt_org_type_claim,
             org_id=settings.jwt_org_id_claim,
@@ -27,14 +74,57 @@ def make_rules(settings: Settings, policy: Policy) -> Rules:
             case_id=settings.jwt_case_claim,
         ),
     )
-    backend = make_backend(settings.backend, policy.routes)
+    return Issuer(trust, settings.jwt_jwks_url, settings.jwt_key_file)
+
+
+def make_rules(
+    settings: Settings, policy: Policy, trusts: Trusts = NOBODY.trusts, standing: Standing = NO_STANDING
+) -> Rules:
+    """Everything that decisions depend on, with an empty token cache."""
+    backend = make_backend(settings.backend, policy.routes, inline_only=settings.media == "inline-only")
     if settings.forward_headers:
         backend.forwards |= {name.lower().encode() for name in settings.forward_headers}
-    return Rules(backend, policy, trust, TokenCache(settings.token_cache_size))
+    return Rules(backend, policy, trusts, TokenCache(settings.token_cache_size), standing)
 
 
-def make_keys(settings: Settings, clock: Callable[[], float]) -> KeySource:
-    """The issuer's keys, not yet fetched."""
-    if settings.jwt_key_file is not None:
-        return FileKeys(settings.jwt_issuer, settings.jwt_key_file, clock)
-    return RemoteKeys(settings.jwt_issuer, cast("str", settings.jwt_jwks_url), clock)
+def make_keys(
+    settings: Settings,
+    identity: Identity,
+    clock: Callable[[], float],
+    before: KeyRing | None = None,
+    hear: Callable[[str, float], None] = lambda _issuer, _skew: None,
+) -> KeyRing:
+    """The issuers' keys. Those that come from where they came `before` are at hand, the others not yet.
+
+    `hear` is told how far an issuer's clock is ahead, each time that its keys have come.
+    """
+    sources = []
+    for issuer in identity.issuers:
+        source = _source(settings, issuer, identity.texts, clock, hear)
+        known = before.sources.get(source.issuer) if before is not None else None
+        if known is not None and source.same_place(known):
+            source = known
+        elif known is not None:
+            source.count_on(known)
+        sources.append(source)
+    return KeyRing(sources)
+
+
+def _source(
+    settings: Settings,
+    issuer: Issuer,
+    texts: Mapping[str, str],
+    clock: Callable[[], float],
+    hear: Callable[[str, float], None],
+) -> KeySource:
+    name = issuer.trust.issuer
+    if issuer.key_file is not None:
+        return FileKeys(name, issuer.key_file, clock, texts[str(issuer.key_file)].encode())
+    return RemoteKeys(
+        name,
+        issuer.jwks_url,
+        clock,
+        stale_after=settings.jwt_stale_seconds,
+        insecure=settings.insecure_jwks_http,
+        hear=hear,
+    )

@@ -4,6 +4,7 @@ import ssl
 from pathlib import Path
 from typing import NamedTuple
 
+from proxy.backends.registry import make_backend
 from proxy.errors import SettingsError
 from proxy.relay.limits import Limits
 from proxy.relay.tls import Identity, client_context, server_context
@@ -15,6 +16,7 @@ def make_limits(settings: Settings) -> Limits:
     return Limits(
         head_bytes=settings.max_head_bytes,
         body_bytes=settings.max_body_bytes,
+        held_bytes=settings.max_buffered_bytes,
         connections=settings.max_connections,
         head_seconds=settings.head_seconds,
         idle_seconds=settings.idle_seconds,
@@ -26,7 +28,8 @@ def make_limits(settings: Settings) -> Limits:
 
 
 def make_manners(settings: Settings) -> Manners:
-    return Manners(settings.block_status, settings.operator_url or "")
+    status = settings.block_status or make_backend(settings.backend).block_statuses[0]
+    return Manners(status, settings.operator_url or "")
 
 
 class Tls(NamedTuple):

@@ -1,22 +1,24 @@
 """One decision as one line of JSON. Pure.
 
 There is no place in a record for a body, a token, an image or a free-text claim: it is made from a verdict,
-whose values are members of closed sets, an organisation id of a fixed form, and digests.
+whose values are members of closed sets, names of a fixed form, and digests. It holds all that the policy was
+asked with, so that the question can be asked again (`proxy.audit.replay`).
 """
 
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from math import floor
+from math import floor, inf
 from typing import Any
 
 import orjson
 
 from proxy.messages import NO_TRAIL, Trail
-from proxy.policy.callers import Instant
+from proxy.policy.callers import Caller, Evidence, Instant, Principal
 from proxy.policy.instants import format_instant
 from proxy.policy.model import Mode, Verdict
+from proxy.policy.operations import Operation
 
-VERSION = 1
+VERSION = 2
 MASKED = ("token", "subject", "case_id", "body")
 
 
@@ -28,13 +30,14 @@ def fields_of(
     revision: str,
     mode: Mode,
     instance: str,
+    backend: str,
     trail: Trail = NO_TRAIL,
 ) -> dict[str, Any]:
     """The record as a mapping: the same fields for every outcome, null where there is nothing.
 
     `request_id` and `trace_id` are there when a trusted peer has given them; else they follow from `id`.
     """
-    caller, operation, rule = verdict.caller, verdict.operation, verdict.rule
+    rule = verdict.rule
     return {
         "v": VERSION,
         "time": _stamp(now),
@@ -42,22 +45,78 @@ def fields_of(
         "request_id": trail.request_id.decode() or None,
         "trace_id": trail.trace_id.decode() or None,
         "instance": instance,
+        "backend": backend,
         "decision": verdict.decision,
         "reason": verdict.reason,
         "mode": mode,
         "policy": revision,
         "rule": rule.id if rule is not None else None,
+        "relation": verdict.relation if rule is not None else None,
         "exemption": verdict.exemption,
+        "evidence_sha256": verdict.evidence,
+        "obligations": verdict.obligations or None,
         "until": format_instant(verdict.until) if verdict.until is not None else None,
-        "issuer": caller.issuer if caller is not None else None,
-        "org_id": caller.org_id if caller is not None else None,
-        "org_types": caller.org_types if caller is not None else None,
         "org_type": verdict.org_type,
-        "purpose": caller.purpose if caller is not None else None,
-        "case_sha256": caller.case_digest if caller is not None else None,
-        "operation": operation.name if operation is not None else None,
-        "classes": sorted(operation.classes) if operation is not None else None,
+        **_who(verdict.caller),
+        **_what(verdict.operation),
         "masked": MASKED,
+    }
+
+
+def _who(caller: Caller | None) -> dict[str, Any]:
+    """What the token said. Not when it ends: that would make a line of every token."""
+    if caller is None:
+        return dict.fromkeys(_WHO)
+    circumstances: dict[str, list[str]] = {}
+    for name, value in sorted(caller.circumstances):
+        circumstances.setdefault(name, []).append(value)
+    return {
+        "issuer": caller.issuer,
+        **_principal(caller.principal),
+        "org_path": [*map(_principal, caller.path)] or None,
+        "on_behalf_of": _principal(caller.on_behalf_of) if caller.on_behalf_of is not None else None,
+        "actors": [*map(_principal, caller.actors)] or None,
+        "subject_jurisdiction": caller.subject_jurisdiction,
+        "place_jurisdiction": caller.place_jurisdiction,
+        "circumstances": circumstances or None,
+        "purpose": caller.purpose,
+        "case_sha256": caller.case_digest,
+        "shown": [*map(_evidence, caller.evidence)] or None,
+    }
+
+
+_WHO = (
+    "issuer", *Principal._fields, "org_path", "on_behalf_of", "actors", "subject_jurisdiction",
+    "place_jurisdiction", "circumstances", "purpose", "case_sha256", "shown",
+)  # fmt: skip
+
+
+def _principal(principal: Principal) -> dict[str, Any]:
+    return principal._asdict()
+
+
+def _evidence(evidence: Evidence) -> dict[str, Any]:
+    """Instants are seconds since 1970-01-01T00:00:00Z, as in the token; one that never ends ends at null."""
+    return {
+        "type": evidence.type,
+        "sha256": evidence.digest,
+        "issued_at": evidence.issued_at,
+        "expires_at": evidence.expires_at if evidence.expires_at != inf else None,
+        "issued_by": evidence.issued_by,
+        "classes": sorted(evidence.classes) or None,
+        "purposes": sorted(evidence.purposes) or None,
+    }
+
+
+def _what(operation: Operation | None) -> dict[str, Any]:
+    if operation is None:
+        return dict.fromkeys(("operation", "classes", "traits", "media", "result"))
+    return {
+        "operation": operation.name,
+        "classes": sorted(operation.classes),
+        "traits": sorted(operation.traits) or None,
+        "media": sorted(operation.media) or None,
+        "result": operation.is_result,
     }
 
 
@@ -66,8 +125,10 @@ class Template:
 
     __slots__ = ("_after", "_before", "_between", "_make", "_moment", "_to_second")
 
-    def __init__(self, verdict: Verdict, *, revision: str, mode: Mode, instance: str) -> None:
-        self._make = partial(fields_of, verdict, revision=revision, mode=mode, instance=instance)
+    def __init__(self, verdict: Verdict, *, revision: str, mode: Mode, instance: str, backend: str) -> None:
+        self._make = partial(
+            fields_of, verdict, revision=revision, mode=mode, instance=instance, backend=backend
+        )
         line = line_of(self._make(_ID, 0.0))
         self._before, _, rest = line.partition(_ID.encode())
         self._between, _, self._after = rest.partition(b"1970-01-01T00:00:00.000000Z")

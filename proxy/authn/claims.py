@@ -1,65 +1,126 @@
-"""From verified claims to a `Caller`: where each claim sits, and what shapes are accepted.
+"""From verified claims to a `Caller`: where each claim sits, and what becomes of it."""
 
-Values are members of closed sets, compared exactly: no case folding, no trimming, no normalising, since each
-of these invites two spellings of one thing (threat T35).
-"""
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-import hashlib
-import re
-from dataclasses import dataclass
-from typing import Any
-
+from proxy.authn import shapes
+from proxy.authn.delegation import actors, principal, units
+from proxy.authn.evidence import evidence
+from proxy.authn.shapes import MISSING
 from proxy.policy.callers import Caller, Instant
 from proxy.policy.model import Policy, Refusal
 from proxy.policy.reasons import Reason
 
-_ORG_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}")
-_MAX_TYPES = 16
-_MAX_CASE = 256
-
-_MISSING = object()
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimPaths:
-    """Dotted paths into the payload. A claim whose name itself holds dots is found by its whole name."""
+    """Dotted paths into the payload. A claim whose name itself holds dots is found by its whole name.
+
+    `circumstances`: of those that are not found under their own names.
+    """
 
     org_type: str = "org_type"
     org_id: str = "org_id"
     purpose: str = "purpose"
     case_id: str = "case_id"
+    org_subtype: str = "org_subtype"
+    org_level: str = "org_level"
+    jurisdiction: str = "jurisdiction"
+    subject_jurisdiction: str = "subject_jurisdiction"
+    place_jurisdiction: str = "place_jurisdiction"
+    org_path: str = "org_path"
+    on_behalf_of: str = "on_behalf_of"
+    act: str = "act"
+    authorization_details: str = "authorization_details"
+    circumstances: Mapping[str, str] = field(default_factory=dict, hash=False)
+    seldom: frozenset[str] = field(init=False, repr=False, compare=False)
+    """The members of a payload under which the claims of `_SELDOM` may be. Most tokens have none of them."""
+
+    def __post_init__(self) -> None:
+        paths = [getattr(self, name) for name in _SELDOM]
+        object.__setattr__(self, "seldom", frozenset(paths) | {path.partition(".")[0] for path in paths})
+
+
+# Of each claim: the caller's field, and who reads it.
+_SELDOM: dict[str, tuple[str, Callable[[Any, str, Policy], Any]]] = {
+    "org_subtype": ("org_subtype", shapes.org_subtype),
+    "org_level": ("level", shapes.org_level),
+    "jurisdiction": ("jurisdiction", shapes.jurisdiction),
+    "subject_jurisdiction": ("subject_jurisdiction", shapes.jurisdiction),
+    "place_jurisdiction": ("place_jurisdiction", shapes.jurisdiction),
+    "org_path": ("path", units),
+    "on_behalf_of": ("on_behalf_of", principal),
+    "act": ("actors", actors),
+    "authorization_details": ("evidence", evidence),
+}
 
 
 def caller_of(
     payload: dict[str, Any], paths: ClaimPaths, policy: Policy, issuer: str, valid_until: Instant
 ) -> Caller | Refusal:
     """Read the caller out of claims that have been verified already."""
-    org_types = _org_types(_at(payload, paths.org_type), policy.org_types)
+    value = _at(payload, paths.org_type)
+    if value is MISSING:
+        return Refusal(Reason.TOKEN_CLAIMS, "The organisation type is missing.")
+    org_types = shapes.org_types(value, paths.org_type, policy)
     if isinstance(org_types, Refusal):
         return org_types
+    org_id = _read(payload, paths.org_id, shapes.org_id, policy)
+    if isinstance(org_id, Refusal):
+        return org_id
+    purpose = _read(payload, paths.purpose, shapes.purpose, policy)
+    if isinstance(purpose, Refusal):
+        return purpose
+    case_digest = _read(payload, paths.case_id, shapes.digest, policy)
+    if isinstance(case_digest, Refusal):
+        return case_digest
+    caller = Caller(issuer, org_types, org_id, purpose, case_digest, valid_until)
+    if not policy.circumstances and paths.seldom.isdisjoint(payload):
+        return caller
+    return _completed(caller, payload, paths, policy)
 
-    org_id = _at(payload, paths.org_id)
-    if org_id is _MISSING:
-        org_id = None
-    elif not isinstance(org_id, str) or not _ORG_ID.fullmatch(org_id):
-        return Refusal(Reason.TOKEN_CLAIMS, f"The claim {paths.org_id} is not an organisation id.")
 
-    purpose = _at(payload, paths.purpose)
-    if purpose is _MISSING:
-        purpose = None
-    elif not isinstance(purpose, str):
-        return Refusal(Reason.TOKEN_CLAIMS, f"The claim {paths.purpose} is not a string.")
-    elif purpose not in policy.purposes:
-        return Refusal(Reason.PURPOSE_UNKNOWN)
+def _completed(
+    caller: Caller, payload: dict[str, Any], paths: ClaimPaths, policy: Policy
+) -> Caller | Refusal:
+    """The caller with what only some tokens say."""
+    said: dict[str, Any] = {}
+    for name, (member, read) in _SELDOM.items():
+        found = _read(payload, getattr(paths, name), read, policy)
+        if isinstance(found, Refusal):
+            return found
+        if found is not None:
+            said[member] = found
+    circumstances = _circumstances(payload, paths, policy)
+    if isinstance(circumstances, Refusal):
+        return circumstances
+    return caller._replace(circumstances=circumstances, **said)
 
-    case_id = _at(payload, paths.case_id)
-    if case_id is _MISSING:
-        case_digest = None
-    elif isinstance(case_id, str) and case_id.strip() and len(case_id) <= _MAX_CASE:
-        case_digest = hashlib.sha256(case_id.encode("utf-8", "surrogatepass")).hexdigest()
-    else:
-        return Refusal(Reason.TOKEN_CLAIMS, f"The claim {paths.case_id} is not a case number.")
-    return Caller(issuer, org_types, org_id, purpose, case_digest, valid_until)
+
+def _circumstances(
+    payload: dict[str, Any], paths: ClaimPaths, policy: Policy
+) -> frozenset[tuple[str, str]] | Refusal:
+    pairs: set[tuple[str, str]] = set()
+    for name, known in policy.circumstances.items():
+        path = paths.circumstances.get(name, name)
+        value = _at(payload, path)
+        if value is MISSING:
+            continue
+        found = shapes.circumstance(value, path, known)
+        if isinstance(found, Refusal):
+            return found
+        pairs.update((name, word) for word in found)
+    return frozenset(pairs)
+
+
+def _read(
+    payload: dict[str, Any], path: str, read: Callable[[Any, str, Policy], _T | Refusal], policy: Policy
+) -> _T | Refusal | None:
+    value = _at(payload, path)
+    return None if value is MISSING else read(value, path, policy)
 
 
 def _at(payload: dict[str, Any], path: str) -> Any:
@@ -68,20 +129,6 @@ def _at(payload: dict[str, Any], path: str) -> Any:
     value: Any = payload
     for name in path.split("."):
         if not isinstance(value, dict) or name not in value:
-            return _MISSING
+            return MISSING
         value = value[name]
     return value
-
-
-def _org_types(value: Any, known: frozenset[str]) -> tuple[str, ...] | Refusal:
-    """One type, or a list of them: all must be known, or a caller could hide behind an unknown one."""
-    if value is _MISSING:
-        return Refusal(Reason.TOKEN_CLAIMS, "The organisation type is missing.")
-    values = value if isinstance(value, list) else [value]
-    if not 0 < len(values) <= _MAX_TYPES or not all(isinstance(item, str) for item in values):
-        return Refusal(Reason.TOKEN_CLAIMS, "The organisation type is neither a string nor a list of them.")
-    if len(set(values)) != len(values):
-        return Refusal(Reason.TOKEN_CLAIMS, "An organisation type is listed twice.")
-    if not known.issuperset(values):
-        return Refusal(Reason.ORG_TYPE_UNKNOWN)
-    return tuple(values)

@@ -1,110 +1,66 @@
-"""Fetches and keeps an issuer's keys: from a URL or a file, refreshed ahead, and once per unknown key id.
+"""Fetches and keeps an issuer's keys: refreshed ahead of time, and once per unknown key id.
 
 The keys at hand go on when the issuer cannot be reached, for a bounded time; after that nothing can be
 judged, which is a failure (503), never a denial.
 """
 
 import asyncio
-import logging
-import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol
+from email.utils import parsedate_to_datetime
 
-import aiohttp
-
-from proxy.authn.keyset import EMPTY, KeySet, parse_keys
+from proxy.authn.discovery import find_keys
+from proxy.authn.download import NotFetched, download, why
+from proxy.authn.keyset import parse_keys
+from proxy.authn.sought import Sought
+from proxy.authn.sources import REFRESH_SECONDS, Held, KeySource, Source
 from proxy.errors import KeySetInvalid, KeysUnavailable
+from proxy.policy.callers import Instant
 
-log = logging.getLogger("moratorium.keys")
-
-MAX_BYTES = 1024 * 1024
-
-
-class KeySource(Protocol):
-    """Where an issuer's keys come from."""
-
-    issuer: str
-    last_success: float
-
-    @property
-    def keys(self) -> KeySet:
-        """The keys at hand. Raises `KeysUnavailable` when there are none that may still be used."""
-
-    async def refresh(self) -> None:
-        """Get the keys now. Raises `KeysUnavailable`; the old ones stay."""
-
-    async def seek(self) -> None:
-        """A token names a key we do not have: refresh, unless that was done just now."""
+LEAST_REFRESH, MOST_REFRESH = 60.0, 1800.0
+REDISCOVER_SECONDS = 3600.0
 
 
-class FileKeys:
-    """Keys from a PEM or JWK file. Read at start and at every refresh."""
+class RemoteKeys(Source):
+    """Keys from a JWKS URL: one fetch at a time, no redirects, bounded in size and time.
 
-    def __init__(self, issuer: str, path: Path, clock: Callable[[], float]) -> None:
-        self.issuer = issuer
-        self.last_success = 0.0
-        self._path = path
-        self._clock = clock
-        self._keys = EMPTY
-        self._stamp: tuple[int, int] = (0, 0)
-
-    @property
-    def keys(self) -> KeySet:
-        return self._keys
-
-    async def refresh(self) -> None:
-        try:
-            # Stamped before it is read: what is written meanwhile must look newer, not known.
-            status = os.stat(self._path)
-            self._keys = parse_keys(self._path.read_bytes())
-        except (OSError, KeySetInvalid) as error:
-            raise KeysUnavailable(self.issuer, f"{self._path}: {_why(error)}") from None
-        self._stamp = (status.st_mtime_ns, status.st_ino)
-        self.last_success = self._clock()
-
-    async def seek(self) -> None:
-        """Read again if the file has changed since."""
-        try:
-            status = os.stat(self._path)
-        except OSError as error:
-            raise KeysUnavailable(self.issuer, f"{self._path}: {_why(error)}") from None
-        if self._stamp != (status.st_mtime_ns, status.st_ino):
-            await self.refresh()
-
-
-class RemoteKeys:
-    """Keys from a JWKS URL: one fetch at a time, no redirects, bounded in size and time."""
+    `url`: None for the one that the issuer's own discovery document names. `skew`: how far the issuer's clock
+    was ahead of ours at the last answer, in seconds; `hear` is told of each.
+    """
 
     def __init__(
         self,
         issuer: str,
-        url: str,
+        url: str | None,
         clock: Callable[[], float],
         *,
         cooldown: float = 30.0,
         timeout: float = 5.0,
         stale_after: float = 24 * 3600.0,
+        insecure: bool = False,
+        hear: Callable[[str, float], None] = lambda _issuer, _skew: None,
     ) -> None:
-        self.issuer = issuer
-        self.last_success = 0.0
+        super().__init__(issuer, clock)
+        self.skew: float | None = None
+        self._hear = hear
         self._url = url
-        self._clock = clock
-        self._cooldown = cooldown
-        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._timeout = timeout
         self._stale_after = stale_after
-        self._keys = EMPTY
-        self._last_try = 0.0
-        self._failure: str | None = "not fetched yet"
+        self._insecure = insecure
+        self._place = issuer, url, stale_after, insecure
+        self._max_age: float | None = None
+        self._discovered: tuple[str, Instant] | None = None
+        self._sought = Sought(cooldown)
         self._under_way: asyncio.Future[None] | None = None
 
-    @property
-    def keys(self) -> KeySet:
-        if self._failure is not None:
-            age = self._clock() - self.last_success
-            if not self._keys.keys or not 0 <= age < self._stale_after:
-                raise KeysUnavailable(self.issuer, self._failure)
-        return self._keys
+    def __repr__(self) -> str:
+        return f"<RemoteKeys {self.issuer} {self._url or 'by discovery'}>"
+
+    def same_place(self, other: KeySource) -> bool:
+        return isinstance(other, RemoteKeys) and self._place == other._place
+
+    def pause(self) -> float:
+        wanted = REFRESH_SECONDS if self._max_age is None else self._max_age
+        return self.retry() or min(max(wanted, LEAST_REFRESH), MOST_REFRESH)
 
     async def refresh(self) -> None:
         if self._under_way is None:
@@ -113,13 +69,24 @@ class RemoteKeys:
         # Shielded: one waiting caller who leaves must not cancel the fetch for the others.
         await asyncio.shield(self._under_way)
 
-    async def seek(self) -> None:
-        """A flood of made-up key ids costs the issuer one request per cooldown (threat T40)."""
-        since = self._clock() - self._last_try
-        if self._under_way is None and 0 <= since < self._cooldown:
-            if self._failure is not None:
-                raise KeysUnavailable(self.issuer, self._failure)
+    async def seek(self, kid: str | None = None) -> None:
+        """A flood of made-up key ids costs the issuer a few requests per cooldown (threat T40).
+
+        An id that was asked for within the cooldown is settled. One that was not might be new, and must not
+        be denied because of others: when it cannot be asked for now, nobody knows.
+        """
+        now = self._clock()
+        if self._sought.settled(kid, now):
+            if self._under_way is not None:
+                await self.refresh()
+            elif self.held.why is not None:
+                raise KeysUnavailable(self.issuer, self.held.why)
             return
+        if not self._sought.take(kid, now):
+            raise KeysUnavailable(self.issuer, "asked for too many unknown key ids")
+        if self._under_way is not None:
+            # It began before this id was heard of: what it brings may be too old to hold the key.
+            await asyncio.wait([self._under_way])
         await self.refresh()
 
     def _landed(self, fetch: asyncio.Future[None]) -> None:
@@ -128,32 +95,37 @@ class RemoteKeys:
             fetch.exception()  # seen: whoever waits gets it, and nobody need wait
 
     async def _fetch(self) -> None:
-        self._last_try = self._clock()
+        url = self._url
         try:
-            self._keys = parse_keys(await self._download())
-        except (aiohttp.ClientError, TimeoutError, OSError, KeySetInvalid, ValueError) as error:
-            self._failure = f"{self._url}: {_why(error)}"
-            log.warning("keys not fetched", extra={"issuer": self.issuer, "why": self._failure})
-            raise KeysUnavailable(self.issuer, self._failure) from None
-        self._failure = None
-        self.last_success = self._clock()
+            async with asyncio.timeout(self._timeout):
+                url = url or await self._discover()
+                answer = await download(url, self._timeout)
+            keys = parse_keys(answer.content)
+        except (NotFetched, TimeoutError, KeySetInvalid) as error:
+            self._discovered = None
+            reason = f"{url or 'discovery'}: {why(error)}"
+            last = self.last_success
+            raise self.missed(Held(self.held.keys, last, last + self._stale_after, reason)) from None
+        self._max_age = answer.max_age
+        self.skew = _skew(answer.date, self._clock())
+        if self.skew is not None:
+            self._hear(self.issuer, self.skew)
+        self.succeeded(keys)
 
-    async def _download(self) -> bytes:
-        async with (
-            aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
-            session.get(self._url, allow_redirects=False, headers={"Accept": "application/json"}) as answer,
-        ):
-            if answer.status != 200:
-                raise KeySetInvalid(f"status {answer.status} instead of 200")
-            content = await answer.content.read(MAX_BYTES + 1)
-            while len(content) <= MAX_BYTES and (more := await answer.content.read(MAX_BYTES + 1)):
-                content += more
-            if len(content) > MAX_BYTES:
-                raise KeySetInvalid(f"larger than {MAX_BYTES} bytes")
-            return content
+    async def _discover(self) -> str:
+        now = self._clock()
+        if self._discovered is None or not 0 <= now - self._discovered[1] < REDISCOVER_SECONDS:
+            url = await find_keys(self.issuer, self._timeout, insecure=self._insecure)
+            self._discovered = url, now
+        return self._discovered[0]
 
 
-def _why(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
+def _skew(date: bytes | None, now: Instant) -> float | None:
+    """How far the `Date` of an answer (RFC 9110 section 6.6.1) is ahead of our clock."""
+    if date is None:
+        return None
+    try:
+        moment = parsedate_to_datetime(date.decode("ascii"))
+    except ValueError:
+        return None
+    return moment.timestamp() - now if moment.tzinfo is not None else None

@@ -5,41 +5,59 @@ The signature is checked by PyJWT's algorithms. Its `decode` is not used: it rea
 checked here, and why, follows RFC 7519, RFC 8725 and RFC 9068.
 """
 
-import binascii
-import json
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from jwt.algorithms import get_default_algorithms
 
 from proxy.authn.claims import ClaimPaths, caller_of
-from proxy.authn.keyset import SUPPORTED, KeySet
+from proxy.authn.compact import Compact, media_type, take_apart
+from proxy.authn.delegation import nameless
+from proxy.authn.keyset import EMPTY, SUPPORTED, KeySet
+from proxy.authn.shapes import seconds
+from proxy.authn.standing import NO_STANDING, Standing
 from proxy.policy.callers import Caller, Instant
 from proxy.policy.model import Policy, Refusal
 from proxy.policy.reasons import Reason
 
-MAX_TOKEN = 16 * 1024
-
-# Compact serialisation only; PyJWT also takes padding (CVE-2026-102269), which gives one token two spellings.
-_COMPACT = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-# What a header may not hold: extensions to be understood (RFC 7515 4.1.11), unencoded payloads (RFC 7797),
-# keys that travel with the token (RFC 8725 3.10), nesting, compression, encryption.
-_HEADER_NEVER = ("crit", "b64", "jku", "jwk", "x5u", "x5c", "cty", "zip", "enc")
-_HEADER_TYPES = ("jwt", "at+jwt", "application/at+jwt", "application/jwt")
+_ANY = frozenset(SUPPORTED)
 _ALGORITHMS = {name: algorithm for name, algorithm in get_default_algorithms().items() if name in SUPPORTED}
+
+ACCESS_TOKEN = "at+jwt"  # noqa: S105
+"""The type of an access token that follows RFC 9068."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What is expected of a token. Any one of the audiences will do."""
+    """What is expected of one issuer's tokens. Any one of the audiences will do.
+
+    `org_types`: the organisation types that this issuer may assert; None for every known one. `token_types`:
+    accepted values of the header's `typ`; a token without one counts as `JWT`. With `at+jwt` alone, tokens
+    must have every claim that RFC 9068 section 2.2 demands.
+    """
 
     issuer: str
     audiences: frozenset[str]
     algorithms: frozenset[str] = frozenset({"RS256", "ES256", "EdDSA"})
     leeway: float = 30.0
     claims: ClaimPaths = field(default_factory=ClaimPaths)
+    org_types: frozenset[str] | None = None
+    token_types: frozenset[str] = frozenset({"jwt", ACCESS_TOKEN})
+    strict: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        token_types = frozenset(map(media_type, self.token_types))
+        object.__setattr__(self, "algorithms", self.algorithms & _ANY)
+        object.__setattr__(self, "token_types", token_types)
+        object.__setattr__(self, "strict", token_types == {ACCESS_TOKEN})
+
+
+Trusts = Mapping[str, Trust]
+"""By issuer, exactly as `iss` says it."""
+
+KeySets = Mapping[str, KeySet]
+"""The keys at hand by issuer. One that is not there has none that may be used now."""
 
 
 class NeedKey(NamedTuple):
@@ -49,121 +67,78 @@ class NeedKey(NamedTuple):
     kid: str | None
 
 
-class _Header(NamedTuple):
-    """What of a token's header matters."""
-
-    algorithm: str
-    kid: str | None
-
-
-class _Parts(NamedTuple):
-    signed: bytes
-    signature: bytes
-    algorithm: str
-    kid: str | None
-    payload: dict[str, Any]
-
-
 def verify(
-    token: bytes, trust: Trust, keys: KeySet, policy: Policy, now: Instant
+    token: bytes,
+    trusts: Trusts,
+    keys: KeySets,
+    policy: Policy,
+    now: Instant,
+    *,
+    standing: Standing = NO_STANDING,
 ) -> Caller | Refusal | NeedKey:
-    """Judge one token at `now`. Never raises for anything that a caller could send."""
-    parts = _take_apart(token, trust)
+    """Judge one token at `now`, by the trust and the keys of the issuer that it names, and no other's.
+
+    `standing`: what is known of organisations and tokens besides. Never raises for anything that a caller
+    could send.
+    """
+    parts = take_apart(token)
     if isinstance(parts, Refusal):
         return parts
-    candidates = keys.find(parts.kid, parts.algorithm)
+    trust = _trust_in(parts, trusts)
+    if isinstance(trust, Refusal):
+        return trust
+    algorithm, kid, _ = parts.header
+    candidates = keys.get(trust.issuer, EMPTY).find(kid, algorithm)
     if not candidates:
-        return NeedKey(trust.issuer, parts.kid)
-    verify_with = _ALGORITHMS[parts.algorithm].verify
+        return NeedKey(trust.issuer, kid)
+    verify_with = _ALGORITHMS[algorithm].verify
     if not any(verify_with(parts.signed, key.public, parts.signature) for key in candidates):
         return Refusal(Reason.TOKEN_SIGNATURE)
-    valid_until = _check_claims(parts.payload, trust, now)
+    return _believed(parts.payload, trust, policy, now, standing)
+
+
+def _trust_in(parts: Compact, trusts: Trusts) -> Trust | Refusal:
+    """The trust in the issuer that the token names, if it may have signed such a token at all.
+
+    Before the signature, so that a stranger's token cannot make us ask an issuer for his key.
+    """
+    issuer = parts.payload.get("iss")
+    trust = trusts.get(issuer) if isinstance(issuer, str) else None
+    header = parts.header
+    if header.algorithm not in (_ANY if trust is None else trust.algorithms):
+        return Refusal(Reason.TOKEN_ALGORITHM)
+    if trust is None:
+        return Refusal(Reason.TOKEN_ISSUER)
+    if header.type not in trust.token_types:
+        return Refusal(Reason.TOKEN_TYPE)
+    return trust
+
+
+def _believed(
+    payload: dict[str, Any], trust: Trust, policy: Policy, now: Instant, standing: Standing
+) -> Caller | Refusal:
+    """The caller that claims with a good signature speak for."""
+    valid_until = _check_claims(payload, trust, now)
     if isinstance(valid_until, Refusal):
         return valid_until
-    return caller_of(parts.payload, trust.claims, policy, trust.issuer, valid_until)
+    caller = caller_of(payload, trust.claims, policy, trust.issuer, valid_until)
+    if isinstance(caller, Refusal):
+        return caller
+    if trust.org_types is not None and not trust.org_types.issuperset(caller.org_types):
+        return Refusal(Reason.ORG_TYPE_NOT_ENTITLED, caller=caller)
+    if standing is not NO_STANDING:
+        judged = standing.judge(caller, payload.get("jti"), payload.get("sub"), now)
+        if isinstance(judged, Refusal):
+            return judged._replace(caller=caller)
+        caller = judged
+    if (caller.on_behalf_of is not None or caller.actors) and nameless(caller):
+        return Refusal(Reason.TOKEN_CLAIMS, "An organisation that is behind the call has no type.")
+    return caller
 
 
-def _take_apart(token: bytes, trust: Trust) -> _Parts | Refusal:
-    if len(token) > MAX_TOKEN or not _COMPACT.fullmatch(token):
-        return Refusal(Reason.TOKEN_MALFORMED)
-    signed, _, last = token.rpartition(b".")
-    first, _, middle = signed.partition(b".")
-    judge = _known_header if len(first) <= _MAX_KNOWN_HEADER else _judge_header
-    header, payload, signature = judge(first, trust.algorithms), _object(middle), _decode(last)
-    if payload is None or signature is None:
-        return Refusal(Reason.TOKEN_MALFORMED)
-    if isinstance(header, Refusal):
-        return header
-    # Before the signature, so that a stranger's token cannot make us ask our issuer for his key.
-    if payload.get("iss") != trust.issuer:
-        return Refusal(Reason.TOKEN_ISSUER)
-    return _Parts(signed, signature, header.algorithm, header.kid, payload)
-
-
-def _judge_header(segment: bytes, algorithms: frozenset[str]) -> _Header | Refusal:
-    header = _object(segment)
-    if header is None:
-        return Refusal(Reason.TOKEN_MALFORMED)
-    algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
-    if not isinstance(algorithm, str) or algorithm not in algorithms:
-        return Refusal(Reason.TOKEN_ALGORITHM)
-    if not isinstance(kid, str | None) or any(name in header for name in _HEADER_NEVER):
-        return Refusal(Reason.TOKEN_MALFORMED, "The token's header holds what is not accepted.")
-    if not isinstance(kind, str) or kind.lower() not in _HEADER_TYPES:
-        return Refusal(Reason.TOKEN_MALFORMED, "The token is of another type.")
-    return _Header(algorithm, kid)
-
-
-# All tokens of an issuer have the same few headers, and judging one is a pure function of its bytes.
-_known_header = lru_cache(maxsize=256)(_judge_header)
-_MAX_KNOWN_HEADER = 512
-
-_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
-# The last character may hold unused bits; they must be zero, or one token would have several spellings.
-_LAST_OF_TWO, _LAST_OF_THREE = b"AQgw", b"AEIMQUYcgkosw048"
-
-
-def _decode(segment: bytes) -> bytes | None:
-    """Canonical base64url without padding (RFC 7515 section 2), or None. The alphabet was checked before."""
-    match len(segment) % 4:
-        case 0:
-            padding = b""
-        case 2 if segment[-1] in _LAST_OF_TWO:
-            padding = b"=="
-        case 3 if segment[-1] in _LAST_OF_THREE:
-            padding = b"="
-        case _:
-            return None
-    return binascii.a2b_base64(segment.translate(_TO_STANDARD) + padding)
-
-
-class _AmbiguousError(ValueError):
-    """JSON that two readers could understand differently."""
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _AmbiguousError
-    return members
-
-
-def _no_constant(_name: str) -> Any:
-    raise _AmbiguousError
-
-
-_JSON = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
-
-
-def _object(segment: bytes) -> dict[str, Any] | None:
-    raw = _decode(segment)
-    if raw is None:
-        return None
-    try:
-        value = _JSON.decode(raw.decode("utf-8"))
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+_TEXTS = ("jti", "sub", "client_id")
+# RFC 9068 section 2.2, besides those that every token must have.
+_DEMANDED = ("jti", "sub", "client_id", "iat")
 
 
 def _check_claims(payload: dict[str, Any], trust: Trust, now: Instant) -> Instant | Refusal:
@@ -176,8 +151,13 @@ def _check_claims(payload: dict[str, Any], trust: Trust, now: Instant) -> Instan
         )
     if trust.audiences.isdisjoint(audiences):
         return Refusal(Reason.TOKEN_AUDIENCE)
+    for name in _TEXTS:
+        if name in payload and not isinstance(payload[name], str):
+            return Refusal(Reason.TOKEN_CLAIMS, f"The claim {name} is not a string.")
+    if trust.strict and not all(payload.get(name) for name in _DEMANDED):
+        return Refusal(Reason.TOKEN_CLAIMS, "A claim is missing that every access token must have.")
 
-    times = {name: _seconds(payload[name]) for name in ("exp", "nbf", "iat") if name in payload}
+    times = {name: seconds(payload[name]) for name in ("exp", "nbf", "iat") if name in payload}
     if "exp" not in times or None in times.values():
         return Refusal(Reason.TOKEN_CLAIMS, "exp is missing, or a time is not a finite number.")
     expires = times["exp"]
@@ -185,19 +165,7 @@ def _check_claims(payload: dict[str, Any], trust: Trust, now: Instant) -> Instan
     valid_until = expires + trust.leeway
     if now >= valid_until:
         return Refusal(Reason.TOKEN_EXPIRED)
-    for name in ("nbf", "iat"):
-        since = times.get(name)
+    for since in (times.get("nbf"), times.get("iat")):
         if since is not None and now < since - trust.leeway:
             return Refusal(Reason.TOKEN_NOT_YET_VALID)
     return valid_until
-
-
-def _seconds(value: Any) -> float | None:
-    """A NumericDate (RFC 7519 section 2): a JSON number, finite and within what a clock can show."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    # False for NaN and infinity too; compared before it is converted, since an integer can be too large.
-    return float(value) if abs(value) < _MAX_TIME else None
-
-
-_MAX_TIME = 253402300800  # the year 10000

@@ -5,7 +5,8 @@ Denials carry `__type` in the body: botocore ignores `x-amzn-ErrorType` for this
 takes either.
 """
 
-from proxy.backends.base import Denial, Native, as_json, load_table, problem
+from proxy.backends.base import Denial, Native, Sketch, as_json, problem
+from proxy.backends.table import Row, Table
 from proxy.messages import RequestHead, Slot
 from proxy.policy.model import Refusal
 from proxy.policy.operations import UNKNOWN_OPERATION, Operation
@@ -20,6 +21,7 @@ _ERROR_TYPES = {
     Reason.TOKEN_MISSING: "MissingAuthenticationTokenException",
     Reason.OPERATION_UNKNOWN: "UnknownOperationException",
     Reason.BODY_TOO_LARGE: "ImageTooLargeException",
+    Reason.MEDIA_BY_REFERENCE: "AccessDeniedException",
 }
 _BY_STATUS = {
     400: "ValidationException",
@@ -37,22 +39,22 @@ class AwsRekognition:
 
     name = "aws-rekognition"
     slots: tuple[Slot, ...] = (Slot(b"x-amz-security-token"), Slot(b"authorization", b"Bearer"))
-    reads: frozenset[bytes] = frozenset({TARGET, b"content-type"})
+    reads: frozenset[bytes] = frozenset({TARGET, b"content-type", b"content-encoding"})
     forwards: frozenset[bytes] = frozenset(
         {b"content-type", b"content-encoding", b"accept", b"accept-encoding", TARGET}
     )
     block_statuses: tuple[int, ...] = (451, 403, 400)
 
-    def __init__(self) -> None:
-        self._operations: dict[bytes, Operation] = {
-            f"RekognitionService.{row['name']}".encode(): row["operation"]
-            for row in load_table("aws_rekognition")
+    def __init__(self, *, inline_only: bool = False) -> None:
+        self._table = Table("aws_rekognition", inline_only=inline_only)
+        self._rows: dict[bytes, Row] = {
+            f"RekognitionService.{row.name}".encode(): row for row in self._table.rows
         }
 
     def operations(self) -> tuple[Operation, ...]:
-        return tuple(self._operations.values())
+        return self._table.operations()
 
-    def classify(self, head: RequestHead) -> Operation | Refusal:
+    def classify(self, head: RequestHead) -> Operation | Refusal | Sketch:
         targets = head.values(TARGET)
         types = head.values(b"content-type")
         if len(targets) > 1 or len(types) > 1:
@@ -62,7 +64,12 @@ class AwsRekognition:
             return Refusal(Reason.TARGET_NOT_CANONICAL, "Rekognition is called at / and without a query.")
         if head.method != b"POST" or types != [CONTENT_TYPE] or not targets:
             return UNKNOWN_OPERATION
-        return self._operations.get(targets[0], UNKNOWN_OPERATION)
+        row = self._rows.get(targets[0])
+        return UNKNOWN_OPERATION if row is None else self._table.judge(row, head, {})
+
+    def read(self, head: RequestHead, body: bytes) -> Operation | Refusal:
+        row = self._rows.get(b"".join(head.values(TARGET)))
+        return UNKNOWN_OPERATION if row is None else self._table.judge_body(row, head, {}, body)
 
     def upgrades(self, _head: RequestHead) -> bool:
         return False

@@ -2,13 +2,11 @@
 
 import json
 import re
-import tomllib
-from importlib import resources
 from typing import Any, NamedTuple, Protocol
 
 from proxy.messages import Headers, RequestHead, Slot
 from proxy.policy.model import Authority, Refusal
-from proxy.policy.operations import Medium, Operation, OperationClass, Trait, operation
+from proxy.policy.operations import Operation
 from proxy.policy.reasons import Reason
 
 NEVER_FORWARDED = frozenset(
@@ -51,6 +49,19 @@ class Native(NamedTuple):
     body: bytes
 
 
+class Sketch(NamedTuple):
+    """What the head alone says of a call whose body can say more.
+
+    Whatever the body says, the operation has every class of `least` and none that `most` has not, or it is
+    unknown.
+    """
+
+    least: Operation
+    most: Operation
+    required: bool = False
+    """Whether the body must be read even if both are decided alike: it can hold what is refused."""
+
+
 class Backend(Protocol):
     """One face API dialect."""
 
@@ -67,11 +78,14 @@ class Backend(Protocol):
     def operations(self) -> tuple[Operation, ...]:
         """Every operation in the table, for metrics and `moratorium backends`."""
 
-    def classify(self, head: RequestHead) -> Operation | Refusal:
+    def classify(self, head: RequestHead) -> Operation | Refusal | Sketch:
         """What the call is; `UNKNOWN_OPERATION` when the table does not say.
 
         Only `generic` is asked about WebSockets: none of the others has any.
         """
+
+    def read(self, head: RequestHead, body: bytes) -> Operation | Refusal:
+        """What a call is for which `classify` gave a sketch; `body` is whole, as it goes upstream."""
 
     def upgrades(self, head: RequestHead) -> bool:
         """Whether this call may become a WebSocket."""
@@ -115,19 +129,3 @@ def as_json(content_type: bytes, members: dict[str, Any], *extra: tuple[bytes, b
     """A JSON error body with its content type."""
     body = json.dumps(members, separators=(",", ":")).encode()
     return Native(((b"Content-Type", content_type), *extra), body)
-
-
-def load_table(name: str) -> list[dict[str, Any]]:
-    """The rows of a backend's operation table, each with its `operation` made."""
-    text = resources.files("proxy.backends").joinpath(f"tables/{name}.toml").read_text("utf-8")
-    rows: list[dict[str, Any]] = tomllib.loads(text)["operation"]
-    for row in rows:
-        classes = [OperationClass(c) for c in (*row["classes"], *row.get("if_asked", ()))]
-        row["operation"] = operation(
-            row["name"],
-            *classes,
-            traits=frozenset(map(Trait, row.get("traits", ()))),
-            media=frozenset(map(Medium, row.get("media", ()))),
-            is_result=row.get("result", False),
-        )
-    return rows

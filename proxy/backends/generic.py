@@ -6,7 +6,7 @@ anchor is how others were bypassed (GHSA-7rh7-c77v-6434, GHSA-pxq7-h93f-9jrg).
 
 import re
 
-from proxy.backends.base import Denial, Native, as_json, canonical, problem
+from proxy.backends.base import Denial, Native, Sketch, as_json, canonical, problem
 from proxy.messages import RequestHead, Slot
 from proxy.policy.model import Refusal, Route
 from proxy.policy.operations import UNKNOWN_OPERATION, Operation
@@ -38,12 +38,15 @@ class Generic:
     def operations(self) -> tuple[Operation, ...]:
         return tuple(route.operation for _, _, route in self._routes)
 
-    def classify(self, head: RequestHead) -> Operation | Refusal:
+    def classify(self, head: RequestHead) -> Operation | Refusal | Sketch:
         refusal = canonical(head)
         if refusal is not None:
             return refusal
         route = self._route(head)
         return route.operation if route is not None else UNKNOWN_OPERATION
+
+    def read(self, _head: RequestHead, _body: bytes) -> Operation | Refusal:
+        return UNKNOWN_OPERATION  # never asked: no call of it is decided by its body
 
     def upgrades(self, head: RequestHead) -> bool:
         route = self._route(head)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 import proxy
-from proxy.errors import PolicyError, SettingsError
+from proxy.errors import CasesError, PolicyError, SettingsError
 from proxy.settings.envfile import read_env_file
 
 # Imported only when asked for: `serve` must not pay for terminal tables, nor `explain` for a server.
@@ -22,6 +22,9 @@ VERBS = {
     "check": "check settings, keys and policy; every problem at once",
     "explain": "show one decision, for any instant, and why",
     "timeline": "show when which moratorium is in force",
+    "test": "put cases to a policy: what each wants, and what the policy says",
+    "simulate": "judge recorded decisions by another policy, and count what would be different",
+    "bundle": "sign policy files for distribution, check a bundle, or look into one",
     "token": "mint a test token with a development key",
     "backends": "list backends, their operations and classes",
     "healthcheck": "ask a running proxy whether it is ready",
@@ -71,6 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return verb.run(args, environment(args.env_file))
     except SettingsError as error:
         return _complain("settings", error.problems, 2)
+    except CasesError as error:
+        return _complain("cases", error.problems, 2)
     except PolicyError as error:
         return _complain("policy", error.problems, 3)
     except KeyboardInterrupt:

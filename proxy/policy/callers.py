@@ -48,6 +48,9 @@ class EvidenceType(StrEnum):
     FEDERAL_MANDATE = "federal-mandate"
 
 
+_SELF = Relation.SELF  # an enumeration's member is slow to look up in Python 3.11
+
+
 class Principal(NamedTuple):
     """One organisation. What is not known of it is empty or None.
 
@@ -105,9 +108,17 @@ class Caller(NamedTuple):
         """The caller's own organisation."""
         return Principal(self.org_types, self.org_id, self.org_subtype, self.level, self.jurisdiction)
 
+    def every_org_type(self) -> tuple[str, ...]:
+        """The types of all organisations that have to do with the call."""
+        if self.on_behalf_of is None and not self.path and not self.actors:
+            return self.org_types
+        return tuple([org_type for _, principal in self.principals() for org_type in principal.org_types])
+
     def principals(self) -> list[tuple[Relation, Principal]]:
         """Every organisation that has to do with the call."""
-        found = [(Relation.SELF, self.principal)]
+        found = [
+            (_SELF, Principal(self.org_types, self.org_id, self.org_subtype, self.level, self.jurisdiction))
+        ]
         if self.path:
             found += [(Relation.UNIT_OF, unit) for unit in self.path]
         if self.on_behalf_of is not None:

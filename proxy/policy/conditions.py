@@ -6,6 +6,7 @@ one: what it counts as is said by each condition (`missing`), and for an exempti
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from proxy.policy.callers import FOREVER, Caller, Evidence, EvidenceType, Instant, Principal, Relation
@@ -56,11 +57,12 @@ class Party(NamedTuple):
 
     def fits(self, principal: Principal) -> bool:
         """Whether an organisation is one of these: of several types, one is enough."""
+        org_types, org_subtypes, org_ids, levels, _, _ = self
         return (
-            (not self.org_types or not self.org_types.isdisjoint(principal.org_types))
-            and (not self.org_ids or principal.org_id in self.org_ids)
-            and (not self.org_subtypes or principal.org_subtype in self.org_subtypes)
-            and (not self.levels or principal.level in self.levels)
+            (not org_types or not org_types.isdisjoint(principal.org_types))
+            and (not org_ids or principal.org_id in org_ids)
+            and (not org_subtypes or principal.org_subtype in org_subtypes)
+            and (not levels or principal.level in levels)
         )
 
     def fits_wholly(self, principal: Principal) -> bool:
@@ -68,7 +70,7 @@ class Party(NamedTuple):
         return self.fits(principal) and (not self.org_types or self.org_types.issuperset(principal.org_types))
 
 
-class _Lasting:
+class Lasting:
     """A condition whose answer does not change while the call stays the same."""
 
     __slots__ = ()
@@ -78,7 +80,7 @@ class _Lasting:
 
 
 @dataclass(frozen=True, slots=True)
-class BoundIs(_Lasting):
+class BoundIs(Lasting):
     """Every organisation that is bound is one of these: a contractor lends nobody its own exemption."""
 
     party: Party
@@ -97,7 +99,7 @@ class BoundIs(_Lasting):
 
 
 @dataclass(frozen=True, slots=True)
-class PurposeIs(_Lasting):
+class PurposeIs(Lasting):
     """The call's purpose is one of these."""
 
     purposes: frozenset[str]
@@ -112,20 +114,22 @@ class PurposeIs(_Lasting):
 
 
 @dataclass(frozen=True, slots=True)
-class PurposeIsNot(_Lasting):
-    """The call's purpose is none of these. One that is not stated is none of them."""
+class PurposeIsNot(Lasting):
+    """The call's purpose is one, and none of these."""
 
     purposes: frozenset[str]
+    missing: bool = False
 
     def met(self, question: Question) -> bool:
-        return question.caller.purpose not in self.purposes
+        purpose = question.caller.purpose
+        return self.missing if purpose is None else purpose not in self.purposes
 
     def __str__(self) -> str:
         return f"a purpose other than {_one_of(self.purposes)}"
 
 
 @dataclass(frozen=True, slots=True)
-class HasCase(_Lasting):
+class HasCase(Lasting):
     """The token carries a case number."""
 
     def met(self, question: Question) -> bool:
@@ -136,7 +140,7 @@ class HasCase(_Lasting):
 
 
 @dataclass(frozen=True, slots=True)
-class CircumstanceIs(_Lasting):
+class CircumstanceIs(Lasting):
     """The issuer says of the call that `name` is one of `values`."""
 
     name: str
@@ -154,14 +158,19 @@ class CircumstanceIs(_Lasting):
 class Of(NamedTuple):
     """Whose place is looked at."""
 
-    caller: bool = True
+    bound: bool = True
+    """Those organisations that the moratorium binds."""
+    caller: bool = False
     principal: bool = False
     subject: bool = False
     place: bool = False
 
-    def places(self, caller: Caller) -> list[str | None]:
+    def places(self, question: Question) -> list[str | None]:
         """The jurisdictions named, None for each that the token does not state."""
+        caller = question.caller
         found: list[str | None] = []
+        if self.bound:
+            found += [organisation.jurisdiction for organisation in question.bound]
         if self.caller:
             found.append(caller.jurisdiction)
         if self.principal and caller.on_behalf_of is not None:
@@ -173,6 +182,7 @@ class Of(NamedTuple):
         return found
 
 
+@lru_cache(maxsize=4096)
 def within(place: str | None, jurisdictions: frozenset[str]) -> bool | None:
     """Whether a place lies in one of the jurisdictions; None when it is not stated closely enough.
 
@@ -186,19 +196,31 @@ def within(place: str | None, jurisdictions: frozenset[str]) -> bool | None:
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceIs(_Lasting):
-    """One of the places looked at lies in one of these jurisdictions."""
+class PlaceIs(Lasting):
+    """One of the places looked at, or `every` one, lies in one of these jurisdictions."""
 
     jurisdictions: frozenset[str]
     of: Of = Of()  # noqa: RUF009  (a frozen value)
     missing: bool = False
+    every: bool = False
 
     def met(self, question: Question) -> bool:
-        answers = [within(place, self.jurisdictions) for place in self.of.places(question.caller)]
-        return True in answers or (None in answers and self.missing)
+        if self.every:
+            answers = [within(place, self.jurisdictions) for place in self.of.places(question)]
+            return bool(answers) and all(answers)
+        doubtful = False
+        for place in self.of.places(question):
+            lies_there = within(place, self.jurisdictions)
+            if lies_there:
+                return True
+            doubtful = doubtful or lies_there is None
+        return doubtful and self.missing
 
     def __str__(self) -> str:
-        whose = " or ".join(name for name, asked in zip(self.of._fields, self.of, strict=True) if asked)
+        whose = (" and " if self.every else " or ").join(
+            name for name, asked in zip(self.of._fields, self.of, strict=True) if asked
+        )
+        whose = whose.replace("bound", "bound organisation", 1)
         return f"the {whose} to be in {_one_of(self.jurisdictions)}"
 
 

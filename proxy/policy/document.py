@@ -6,12 +6,15 @@ Reading files is not done here.
 
 import hashlib
 import json
+import re
 import tomllib
+from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
 
 from proxy.errors import PolicyError
 from proxy.policy.callers import FOREVER, Instant
@@ -22,7 +25,14 @@ from proxy.policy.reader import Reader
 from proxy.policy.schema import SCHEMA
 from proxy.policy.vocabulary import vocabulary_of
 
-_VALIDATOR = Draft202012Validator(SCHEMA)
+
+def _pattern(_validator: Any, pattern: str, value: object, _schema: Any) -> Iterator[ValidationError]:
+    """What `$` means in JSON Schema: the very end. Python's lets one line break pass, into header fields."""
+    if isinstance(value, str) and (value.endswith("\n") or not re.search(pattern, value)):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+_VALIDATOR = extend(Draft202012Validator, {"pattern": _pattern})(SCHEMA)  # type: ignore[no-untyped-call]
 
 
 class Source(NamedTuple):

@@ -8,24 +8,21 @@ import hashlib
 from typing import NamedTuple
 
 from proxy.policy.callers import FOREVER, Caller, Instant, Principal, Relation
-from proxy.policy.conditions import PlaceIs, Question, Shows, within
+from proxy.policy.conditions import PlaceIs, Question, Shows
 from proxy.policy.model import (
     UNLIMITED,
-    Binding,
-    Coverage,
+    Covering,
     Exemption,
     Mode,
     Moratorium,
     Policy,
     Spend,
     Verdict,
-    Window,
 )
 from proxy.policy.operations import Operation, OperationClass
 from proxy.policy.reasons import MEANINGS, Decision, Reason
-from proxy.policy.windows import end_of_force, in_force, next_edge
-
-Bound = list[tuple[Relation, Principal]]
+from proxy.policy.scope import Bound, bound_by, bound_type, covered_by, windows_for
+from proxy.policy.windows import end_of_force, next_edge, state
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -50,25 +47,80 @@ def decide(
     The verdict names the rule that decided: a block before a shadow block before an exemption before a
     window that is shut, a place or scope that is another, a class that is not covered.
     """
-    principals = caller.principals()
-    if OperationClass.UNKNOWN in operation.classes:
-        return _decide_unknown(caller, principals, operation, policy, now)
+    if _UNKNOWN in operation.classes:
+        return _decide_unknown(caller, caller.principals(), operation, policy, now)
+    org_types = caller.every_org_type()
+    may_bind = [
+        entry
+        for entry in _covering(policy, operation)
+        if entry[1] is None or not entry[1].isdisjoint(org_types)
+    ]
+    if not may_bind:
+        return _verdict(_UNBOUND, caller, operation, caller.valid_until, now, [])
 
+    principals = caller.principals()
     best, rank = _UNBOUND, 0
     holds_until = caller.valid_until
     used: list[Finding] = []
-    for moratorium in policy.moratoria:
+    aside: list[Moratorium] = []
+    for moratorium, _, covered in may_bind:
+        if not covered:
+            aside.append(moratorium)
+            continue
         bound = bound_by(moratorium.binds, principals)
         if not bound:
             continue
-        finding = judge(moratorium, caller, bound, operation, policy.mode, now, spent)
+        call = Question(caller, operation, covered, _organisations(bound), now)
+        if moratorium.concerns and _beside(moratorium, call) is not None:
+            aside.append(moratorium)
+            continue
+        finding = _judge_time(moratorium, call, bound, policy.mode, spent)
         if finding.holds_until < holds_until:
             holds_until = finding.holds_until
         if finding.exemption is not None:
             used.append(finding)
         if _RANK[finding.reason] > rank:
             best, rank = finding, _RANK[finding.reason]
+            if rank == _BLOCKED:
+                break  # what comes later can neither lift this nor be named instead of it
+    if not rank:
+        best = _closest(aside, caller, principals, operation, policy.mode, now)
     return _verdict(best, caller, operation, holds_until, now, used)
+
+
+def _covering(policy: Policy, operation: Operation) -> Covering:
+    """Each moratorium with the types that it names and the classes that it covers. Worked out once."""
+    found = policy.covering.get(operation)
+    if found is None:
+        found = tuple((m, m.named, covered_by(m.covers, operation)) for m in policy.moratoria)
+        if len(policy.covering) < _MOST_OPERATIONS:
+            policy.covering[operation] = found
+    return found
+
+
+def _organisations(bound: Bound) -> tuple[Principal, ...]:
+    return (bound[0][1],) if len(bound) == 1 else tuple([principal for _, principal in bound])
+
+
+def _closest(
+    aside: list[Moratorium],
+    caller: Caller,
+    principals: Bound,
+    operation: Operation,
+    mode: Mode,
+    now: Instant,
+) -> Finding:
+    """Of moratoria that are about other operations, places or scopes, the one that is closest."""
+    best, rank = _UNBOUND, 0
+    for moratorium in aside:
+        bound = bound_by(moratorium.binds, principals)
+        if bound:
+            finding = judge(moratorium, caller, bound, operation, mode, now)
+            if _RANK[finding.reason] > rank:
+                best, rank = finding, _RANK[finding.reason]
+                if rank == _ELSEWHERE:
+                    break
+    return best
 
 
 def decide_at(
@@ -103,49 +155,15 @@ _RANK = {
     Reason.MORATORIUM: 7,
 }
 _UNBOUND = Finding(Reason.NOT_BOUND)
-
-
-def bound_by(binds: Binding, principals: Bound) -> Bound:
-    """Those of a call's organisations that are one of the parties and none of the exceptions."""
-    bound = [
-        (relation, principal)
-        for relation, principal in principals
-        if any(relation in party.relations and party.fits(principal) for party in binds.parties)
-    ]
-    for exception in binds.exceptions if bound else ():
-        if exception.contractors and any(
-            relation is Relation.ON_BEHALF_OF and exception.fits_wholly(principal)
-            for relation, principal in principals
-        ):
-            bound = [entry for entry in bound if entry[0] is Relation.ACTOR]
-        bound = [
-            (relation, principal)
-            for relation, principal in bound
-            if not (relation in exception.relations and exception.fits_wholly(principal))
-        ]
-    return bound
-
-
-def covered_by(covers: Coverage, operation: Operation) -> frozenset[OperationClass]:
-    """Those of an operation's classes that are covered. What its table does not say counts as everything."""
-    if covers.media and operation.media and covers.media.isdisjoint(operation.media):
-        return frozenset()
-    if operation.is_result and not covers.results:
-        return frozenset()
-    if operation.name in covers.operations:
-        return operation.classes
-    covered = covers.classes & operation.classes
-    if covers.traits and operation.traits and covers.traits.isdisjoint(operation.traits):
-        covered -= {OperationClass.ANALYZE}
-    return covered
-
-
-def windows_for(moratorium: Moratorium, caller: Caller) -> tuple[Window, ...]:
-    """The windows that count where the call is made. One whose place nobody can rule out counts."""
-    if not moratorium.local:
-        return moratorium.windows
-    place = caller.place_jurisdiction or caller.jurisdiction
-    return tuple(w for w in moratorium.windows if not w.places or within(place, w.places) is not False)
+_DECISIONS = {reason: meaning.decision for reason, meaning in MEANINGS.items()}
+_UNKNOWN = OperationClass.UNKNOWN
+_BLOCKED, _ELSEWHERE = _RANK[Reason.MORATORIUM], _RANK[Reason.OUTSIDE_JURISDICTION]
+# An enumeration's member is slow to look up in Python 3.11.
+_SELF, _SHADOW, _ALLOWED = Relation.SELF, Mode.SHADOW, Decision.ALLOWED
+_OUTSIDE_WINDOW, _EXEMPT = Reason.OUTSIDE_WINDOW, Reason.EXEMPT
+_SHADOW_BLOCKED, _MORATORIUM = Reason.SHADOW_BLOCKED, Reason.MORATORIUM
+_MOST_OPERATIONS = 1000
+_IN_FORCE = frozenset({Reason.EXEMPT, Reason.SHADOW_BLOCKED, Reason.MORATORIUM, Reason.OPERATION_UNKNOWN})
 
 
 def judge(
@@ -163,17 +181,41 @@ def judge(
     covered = covered_by(moratorium.covers, operation)
     if not covered:
         return Finding(Reason.NOT_COVERED, moratorium, bound=bound)
-    question = Question(caller, operation, covered, tuple(principal for _, principal in bound), now)
+    call = Question(caller, operation, covered, _organisations(bound), now)
+    beside = _beside(moratorium, call)
+    if beside is not None:
+        return Finding(beside, moratorium, bound=bound)
+    return _judge_time(moratorium, call, bound, mode, spent)
+
+
+def _beside(moratorium: Moratorium, call: Question) -> Reason | None:
+    """Why the moratorium is about other calls than this one, if it is."""
     for condition in moratorium.concerns:
-        if not condition.met(question):
+        if not condition.met(call):
             elsewhere = isinstance(condition, PlaceIs)
-            reason = Reason.OUTSIDE_JURISDICTION if elsewhere else Reason.OUTSIDE_SCOPE
-            return Finding(reason, moratorium, bound=bound)
-    windows = windows_for(moratorium, caller)
-    edge = next_edge(windows, now)
-    if in_force(windows, now) is None:
-        return Finding(Reason.OUTSIDE_WINDOW, moratorium, edge, bound=bound)
-    return _judge_exemptions(moratorium, question, bound, mode, edge, spent)
+            return Reason.OUTSIDE_JURISDICTION if elsewhere else Reason.OUTSIDE_SCOPE
+    return None
+
+
+def _judge_time(
+    moratorium: Moratorium,
+    call: Question,
+    bound: Bound,
+    mode: Mode,
+    spent: frozenset[str],
+) -> Finding:
+    """Of a moratorium that binds, covers and concerns: out of its windows, exempt, or blocked."""
+    force, edge = state(windows_for(moratorium, call.caller, bound), call.now)
+    if not force:
+        return Finding(_OUTSIDE_WINDOW, moratorium, edge, None, bound)
+    if moratorium.exemptions:
+        return _judge_exemptions(moratorium, call, bound, mode, edge, spent)
+    return _blocked(moratorium, bound, mode, edge)
+
+
+def _blocked(moratorium: Moratorium, bound: Bound, mode: Mode, edge: Instant) -> Finding:
+    shadow = mode is _SHADOW or moratorium.mode is _SHADOW
+    return Finding(_SHADOW_BLOCKED if shadow else _MORATORIUM, moratorium, edge, None, bound)
 
 
 def _judge_exemptions(
@@ -184,37 +226,42 @@ def _judge_exemptions(
     edge: Instant,
     spent: frozenset[str],
 ) -> Finding:
-    """Of a moratorium in force that binds, covers and concerns: exempt, or blocked."""
+    """Of a moratorium in force: exempt, or blocked."""
     lifted: Finding | None = None
     for exemption in moratorium.exemptions:
         # An exemption's own edges change the answer even while it does not apply.
-        edge = min(edge, edge_of(exemption, question))
+        if exemption.changing:
+            edge = min(edge, edge_of(exemption, question))
         if lifted is None and opens(exemption, question):
             spend = _spend(moratorium, exemption, question)
-            if spend is None or spend.key not in spent:
+            if spend is not None and spend.key in spent:
+                edge = question.now  # uses become free again at an instant that only their count knows
+            else:
                 evidence = _shown(exemption, question)
-                lifted = Finding(Reason.EXEMPT, moratorium, FOREVER, exemption, bound, evidence, spend)
+                lifted = Finding(_EXEMPT, moratorium, FOREVER, exemption, bound, evidence, spend)
     if lifted is not None:
         # One use is one call: the next call must ask again.
         return lifted._replace(holds_until=question.now if lifted.spend else edge)
-    shadow = Mode.SHADOW in (mode, moratorium.mode)
-    return Finding(Reason.SHADOW_BLOCKED if shadow else Reason.MORATORIUM, moratorium, edge, bound=bound)
+    return _blocked(moratorium, bound, mode, edge)
 
 
 def opens(exemption: Exemption, question: Question) -> bool:
     """Whether every condition is met, and every covered class is opened."""
-    return (
-        exemption.window.holds(question.now)
-        and (not exemption.classes or question.covered <= exemption.classes)
-        and (not exemption.media or (bool(media := question.operation.media) and media <= exemption.media))
-        and all(condition.met(question) for condition in exemption.conditions)
-        and (exemption.limit is None or _counted_by(exemption, question) is not None)
-    )
+    if exemption.window is not UNLIMITED and not exemption.window.holds(question.now):
+        return False
+    if exemption.classes and not question.covered <= exemption.classes:
+        return False
+    if exemption.media and not (question.operation.media and question.operation.media <= exemption.media):
+        return False
+    for condition in exemption.conditions:
+        if not condition.met(question):
+            return False
+    return exemption.limit is None or _counted_by(exemption, question) is not None
 
 
 def edge_of(exemption: Exemption, question: Question) -> Instant:
     """The first instant after now at which the exemption may apply or cease to."""
-    edge = FOREVER if exemption.window is UNLIMITED else next_edge((exemption.window,), question.now)
+    edge = next_edge((exemption.window,), question.now)
     for condition in exemption.conditions:
         edge = min(edge, condition.changes_at(question))
     return edge
@@ -254,12 +301,12 @@ def _decide_unknown(
     found: Finding | None = None
     for moratorium in policy.moratoria:
         bound = bound_by(moratorium.binds, principals)
-        question = Question(caller, operation, operation.classes, tuple(p for _, p in bound), now)
+        question = Question(caller, operation, operation.classes, _organisations(bound), now)
         if not bound or not all(c.met(question) for c in moratorium.concerns if isinstance(c, PlaceIs)):
             continue
-        windows = windows_for(moratorium, caller)
-        holds_until = min(holds_until, next_edge(windows, now))
-        if in_force(windows, now) is None:
+        force, edge = state(windows_for(moratorium, caller, bound), now)
+        holds_until = min(holds_until, edge)
+        if not force:
             continue
         shadow = Mode.SHADOW in (policy.mode, moratorium.mode)
         if not (shadow and policy.unknown_operation == "allow"):
@@ -281,36 +328,33 @@ def _verdict(
     used: list[Finding],
 ) -> Verdict:
     rule = finding.moratorium
-    relation, org_type = Relation.SELF, caller.org_types[0]
+    relation, org_type = _SELF, caller.org_types[0]
     until: Instant | None = None
     if rule is not None:
         relation, principal = finding.bound[0]
-        org_type = _bound_type(rule, principal) or org_type
-        end = end_of_force(windows_for(rule, caller), now)
-        until = end if now < end < FOREVER else None
-    decision = MEANINGS[finding.reason].decision
-    if decision is not Decision.ALLOWED:
-        used = []
+        org_type = bound_type(rule, principal) or org_type
+        if finding.reason in _IN_FORCE:
+            end = end_of_force(windows_for(rule, caller, finding.bound), now)
+            until = end if end < FOREVER else None
+    decision = _DECISIONS[finding.reason]
+    obligations: tuple[str, ...] = ()
+    spends: tuple[Spend, ...] = ()
+    if used and decision is _ALLOWED:
+        obligations = tuple(dict.fromkeys(o for f in used if f.exemption for o in f.exemption.obligations))
+        spends = tuple(f.spend for f in used if f.spend is not None)
     return Verdict(
-        decision=decision,
-        reason=finding.reason,
-        caller=caller,
-        operation=operation,
-        holds_until=holds_until,
-        org_type=org_type,
-        rule=rule,
-        exemption=finding.exemption.id if finding.exemption is not None else None,
-        until=until,
-        relation=relation,
-        evidence=finding.evidence,
-        obligations=tuple(dict.fromkeys(o for f in used if f.exemption for o in f.exemption.obligations)),
-        spends=tuple(f.spend for f in used if f.spend is not None),
+        decision,
+        finding.reason,
+        caller,
+        operation,
+        holds_until,
+        org_type,
+        rule,
+        finding.exemption.id if finding.exemption is not None else None,
+        until,
+        "",
+        relation,
+        finding.evidence,
+        obligations,
+        spends,
     )
-
-
-def _bound_type(rule: Moratorium, principal: Principal) -> str | None:
-    """The type by which an organisation is bound, else its first."""
-    for org_type in principal.org_types:
-        if any(org_type in party.org_types for party in rule.binds.parties):
-            return org_type
-    return principal.org_types[0] if principal.org_types else None

@@ -26,10 +26,12 @@ def parse_instant(text: str, zone: ZoneInfo, *, end: bool = False) -> Instant:
         raise ValueError(
             f"{text!r} is not a date (2020-06-10) or a date and time (2020-06-10T07:00:00Z)"
         ) from None
-    if moment.tzinfo is not None:
-        return moment.timestamp()
-    local = moment.replace(tzinfo=zone, fold=int(end))
-    if local.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == moment:
+    local = moment.replace(tzinfo=moment.tzinfo or zone, fold=int(end))
+    try:
+        read_back = local.astimezone(UTC).astimezone(local.tzinfo)
+    except OverflowError:
+        raise ValueError(f"{text!r} is too far away") from None
+    if moment.tzinfo is not None or read_back.replace(tzinfo=None) == moment:
         return local.timestamp()
     if day is None:
         raise ValueError(f"{text!r} does not exist in {zone.key} (clocks are put forward); give an offset")

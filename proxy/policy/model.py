@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Literal, NamedTuple
 
 from proxy.policy.callers import ALWAYS, FOREVER, Caller, Instant, Relation
-from proxy.policy.conditions import Condition, Party
+from proxy.policy.conditions import Condition, Lasting, Party
 from proxy.policy.operations import Medium, Operation, OperationClass, Trait
 from proxy.policy.reasons import Decision, Reason
 
@@ -76,6 +76,12 @@ class Exemption:
     limit: Limit | None = None
     obligations: tuple[str, ...] = ()
     title: str = ""
+    changing: bool = field(init=False)
+    """Whether time alone can begin or end it."""
+
+    def __post_init__(self) -> None:
+        lasting = self.window == UNLIMITED and all(isinstance(c, Lasting) for c in self.conditions)
+        object.__setattr__(self, "changing", not lasting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +137,20 @@ class Moratorium:
     backends: frozenset[str] = frozenset()
     local: bool = field(init=False)
     """Whether some window counts in some places only."""
+    named: frozenset[str] | None = field(init=False)
+    """The organisation types without one of which nobody is bound; None when there are no such."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "local", any(window.places for window in self.windows))
+        named = [party.org_types for party in self.binds.parties]
+        object.__setattr__(self, "named", frozenset().union(*named) if all(named) else None)
 
     def may_bind(self, org_type: str) -> bool:
         """Whether an organisation of this type can be one of the parties, for what its type says."""
         return any(not party.org_types or org_type in party.org_types for party in self.binds.parties)
+
+
+Covering = tuple[tuple[Moratorium, frozenset[str] | None, frozenset[OperationClass]], ...]
 
 
 class Route(NamedTuple):
@@ -157,7 +170,8 @@ class Policy:
     """All that is decided by. The vocabularies are closed: a value outside them is refused.
 
     `routes` is the operation table of the `generic` backend. `revision` is the SHA-256 (hex) of
-    what the policy was read from; `serial` counts the revisions of a distributed one.
+    what the policy was read from; `serial` counts the revisions of a distributed one. Not `known`: there is
+    none yet, and nothing can be decided.
     """
 
     moratoria: tuple[Moratorium, ...]
@@ -170,6 +184,9 @@ class Policy:
     org_subtypes: frozenset[str] = frozenset()
     circumstances: Mapping[str, frozenset[str]] = field(default_factory=dict)
     serial: int = 0
+    known: bool = True
+    covering: dict[Operation, Covering] = field(init=False, repr=False, compare=False, default_factory=dict)
+    """What the engine has worked out of each operation: the same as asking again, sooner."""
 
 
 class Spend(NamedTuple):
@@ -204,10 +221,14 @@ class Verdict(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why something is not acceptable, as a value. `detail` is for people and never quotes the request."""
+    """Why something is not acceptable, as a value. `detail` is for people and never quotes the request.
+
+    `caller`: who asks, where the token was good and the caller is not acceptable.
+    """
 
     reason: Reason
     detail: str = ""
+    caller: Caller | None = None
 
 
 class Permit(NamedTuple):
@@ -217,3 +238,5 @@ class Permit(NamedTuple):
     verdict: Verdict
     lines: bytes = b""
     """Field lines about the decision that the answer gets on its way down."""
+    revision: str = ""
+    """That of the policy by which it was decided."""

@@ -20,10 +20,9 @@ class Lines:
     """The lines of one file's keys."""
 
     def __init__(self, text: str = "") -> None:
-        self._text = text.splitlines()
+        self._text = text.split("\n") if text else []
         self._at: dict[Path, int] = {}
         self._counts: dict[Path, int] = {}
-        self._scan()
 
     def _scan(self) -> None:
         table: Path = ()
@@ -64,6 +63,8 @@ class Lines:
         """
         if not self._text:
             return None
+        if not self._at:
+            self._scan()  # only when somebody asks: most files are right, and some are long
         for length in range(len(path), 0, -1):
             line = self._at.get(path[:length])
             if line is not None:

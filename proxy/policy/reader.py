@@ -44,10 +44,6 @@ from proxy.policy.positions import Lines, Path
 from proxy.policy.vocabulary import Vocabulary
 
 _WHO = ("org_types", "org_subtypes", "org_ids", "levels")
-_STATED = (
-    *_WHO, "purposes", "except_purposes", "requires_case", "circumstances", "jurisdictions", "evidence",
-    "media",
-)  # fmt: skip
 
 
 class Reader:
@@ -80,12 +76,10 @@ class Reader:
         place = f"{self.name}:{line}" if line else self.name
         self.problems.append(f"{place}: {dotted(path)}: {what}")
 
-    def known(self, path: Path, values: list[str], allowed: frozenset[str], what: str) -> frozenset[str]:
+    def known(self, path: Path, values: list[str], allowed: frozenset[str]) -> frozenset[str]:
         for value in values:
             if value not in allowed:
                 self.complain(path, f"{value!r} is not in the vocabulary{nearest(value, allowed)}", value)
-                if not allowed:
-                    self.complain(path, f"the vocabulary has no {what}")
         return frozenset(values)
 
     def instant(
@@ -95,7 +89,7 @@ class Reader:
         if text is None:
             return default
         try:
-            return parse_instant(text, zone or self.zone, end=key == "end")
+            return parse_instant(text, zone or self.zone, end=key in ("end", "happened"))
         except ValueError as error:
             self.complain((*path, key), str(error))
             return default
@@ -177,16 +171,11 @@ class Reader:
             self.complain(path, f"describes nobody: name {', '.join(_WHO)}")
         relations = table.get("relations")
         return Party(
-            self.known((*path, "org_types"), table.get("org_types", []), self.vocabulary.org_types, "types"),
-            self.known(
-                (*path, "org_subtypes"),
-                table.get("org_subtypes", []),
-                self.vocabulary.org_subtypes,
-                "subtypes",
-            ),
+            self.known((*path, "org_types"), table.get("org_types", []), self.vocabulary.org_types),
+            self.known((*path, "org_subtypes"), table.get("org_subtypes", []), self.vocabulary.org_subtypes),
             frozenset(table.get("org_ids", ())),
             frozenset(table.get("levels", ())),
-            frozenset(map(Relation, relations)) if relations else EVERY_RELATION,
+            frozenset(map(Relation, relations)) if relations else _relations_of(table),
             contractors=table.get("contractors", False),
         )
 
@@ -208,15 +197,13 @@ class Reader:
         """In an order that matters to nobody but the reader of `explain`: place, purpose, circumstances."""
         found: list[Condition] = []
         if where := table.get("where"):
-            found.append(_place(where, missing=_binds(where)))
+            found.append(PlaceIs(*_place(where), missing=_binds(where)))
         purposes = table.get("purposes", {})
         for key in ("only", "except"):
             if key in purposes:
                 at = (*path, "purposes", key)
-                names = self.known(at, purposes[key], self.vocabulary.purposes, "purposes")
-                found.append(
-                    PurposeIs(names, missing=_binds(purposes)) if key == "only" else PurposeIsNot(names)
-                )
+                names = self.known(at, purposes[key], self.vocabulary.purposes)
+                found.append((PurposeIs if key == "only" else PurposeIsNot)(names, missing=_binds(purposes)))
         for name, asked in table.get("circumstances", {}).items():
             found.append(
                 self._circumstance(
@@ -232,7 +219,7 @@ class Reader:
                 path[:-1], f"the circumstance {name!r} is not in the vocabulary{nearest(name, vocabulary)}"
             )
             return CircumstanceIs(name, frozenset(values), missing)
-        return CircumstanceIs(name, self.known(path, values, vocabulary[name], "values"), missing)
+        return CircumstanceIs(name, self.known(path, values, vocabulary[name]), missing)
 
     # ------------------------------------------------------------ windows
 
@@ -284,7 +271,8 @@ class Reader:
     # ------------------------------------------------------------ exemptions
 
     def _exemption(self, path: Path, table: dict[str, Any], seen: set[str]) -> Exemption:
-        if not any(key in table for key in _STATED):
+        conditions = tuple(self._conditions(path, table))
+        if not conditions and "media" not in table:
             self.complain(
                 path, "states no condition: say who or what for it is, or it would exempt everybody"
             )
@@ -296,7 +284,7 @@ class Reader:
             self.complain((*path, "limit"), "counts by evidence, and the exemption asks for none")
         return Exemption(
             id=self._unique(path, table["id"], seen),
-            conditions=tuple(self._conditions(path, table)),
+            conditions=conditions,
             classes=frozenset(map(OperationClass, table.get("classes", ()))),
             media=frozenset(map(Medium, table.get("media", ()))),
             window=window,
@@ -311,14 +299,14 @@ class Reader:
             found.append(BoundIs(self._party(path, {key: table[key] for key in _WHO if key in table})))
         for key, make in (("purposes", PurposeIs), ("except_purposes", PurposeIsNot)):
             if key in table:
-                names = self.known((*path, key), table[key], self.vocabulary.purposes, "purposes")
+                names = self.known((*path, key), table[key], self.vocabulary.purposes)
                 found.append(make(names))
         if table.get("requires_case"):
             found.append(HasCase())
         for name, values in table.get("circumstances", {}).items():
             found.append(self._circumstance((*path, "circumstances", name), name, values, missing=False))
         if "jurisdictions" in table:
-            found.append(_place(table, missing=False))
+            found.append(PlaceIs(*_place(table), every=True))
         found += [self._shows((*path, "evidence", i), e) for i, e in enumerate(table.get("evidence", []))]
         return found
 
@@ -356,14 +344,19 @@ def dotted(path: Path) -> str:
     return text.lstrip(".") or "the file"
 
 
+def _relations_of(table: dict[str, Any]) -> frozenset[Relation]:
+    """Everyone is a unit of someone: a city's police is excepted only if the city above it does not bind it."""
+    return EVERY_RELATION - {Relation.UNIT_OF} if table.get("everyone") else EVERY_RELATION
+
+
 def _binds(table: dict[str, Any]) -> bool:
     missing: Literal["bind", "ignore"] = table.get("missing", "bind")
     return missing == "bind"
 
 
-def _place(table: dict[str, Any], *, missing: bool) -> PlaceIs:
-    of = table.get("of", ["caller"])
-    return PlaceIs(frozenset(table["jurisdictions"]), Of(*(name in of for name in Of._fields)), missing)
+def _place(table: dict[str, Any]) -> tuple[frozenset[str], Of]:
+    of = table.get("of", ["bound"])
+    return frozenset(table["jurisdictions"]), Of(*(name in of for name in Of._fields))
 
 
 def _limit(table: dict[str, Any]) -> Limit:

@@ -33,6 +33,12 @@ class Reason(StrEnum):
 
     TOKEN_MISSING = "token-missing"  # noqa: S105
     TOKEN_MALFORMED = "token-malformed"  # noqa: S105
+    TOKEN_TOO_LARGE = "token-too-large"  # noqa: S105
+    TOKEN_AMBIGUOUS = "token-ambiguous"  # noqa: S105
+    TOKEN_NESTED = "token-nested"  # noqa: S105
+    TOKEN_CRITICAL = "token-critical"  # noqa: S105
+    TOKEN_KEY_INCLUDED = "token-key-included"  # noqa: S105
+    TOKEN_TYPE = "token-type"  # noqa: S105
     TOKEN_ALGORITHM = "token-algorithm"  # noqa: S105
     TOKEN_ISSUER = "token-issuer"  # noqa: S105
     TOKEN_KEY_UNKNOWN = "token-key-unknown"  # noqa: S105
@@ -41,10 +47,20 @@ class Reason(StrEnum):
     TOKEN_EXPIRED = "token-expired"  # noqa: S105
     TOKEN_NOT_YET_VALID = "token-not-yet-valid"  # noqa: S105
     TOKEN_CLAIMS = "token-claims"  # noqa: S105
+    TOKEN_REVOKED = "token-revoked"  # noqa: S105
     CREDENTIALS_AMBIGUOUS = "credentials-ambiguous"
     ORG_TYPE_UNKNOWN = "org-type-unknown"
+    ORG_TYPE_NOT_ENTITLED = "org-type-not-entitled"
+    ORG_SUBTYPE_UNKNOWN = "org-subtype-unknown"
     PURPOSE_UNKNOWN = "purpose-unknown"
+    CIRCUMSTANCE_UNKNOWN = "circumstance-unknown"
+    ORG_SUSPENDED = "org-suspended"
+    ORG_NOT_REGISTERED = "org-not-registered"
+    ORG_REGISTRATION_EXPIRED = "org-registration-expired"
+    ORG_DISAGREES = "org-disagrees"
+    DELEGATION_MISSING = "delegation-missing"
     OPERATION_UNKNOWN = "operation-unknown"
+    MEDIA_BY_REFERENCE = "media-by-reference"
 
     REQUEST_MALFORMED = "request-malformed"
     REQUEST_AMBIGUOUS = "request-ambiguous"
@@ -59,9 +75,12 @@ class Reason(StrEnum):
     REQUEST_TIMEOUT = "request-timeout"
 
     KEYS_UNAVAILABLE = "keys-unavailable"
+    POLICY_UNAVAILABLE = "policy-unavailable"
     AUDIT_UNWRITABLE = "audit-unwritable"
+    LIMIT_UNCOUNTABLE = "limit-uncountable"
     OVERLOADED = "overloaded"
     INTERNAL_ERROR = "internal-error"
+    CREDENTIAL_UNAVAILABLE = "credential-unavailable"
     UPSTREAM_UNREACHABLE = "upstream-unreachable"
     UPSTREAM_BROKEN = "upstream-broken"
     UPSTREAM_TIMEOUT = "upstream-timeout"
@@ -97,18 +116,44 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.MORATORIUM: Meaning(_B, "A moratorium in force binds the caller and covers the operation."),
     Reason.TOKEN_MISSING: Meaning(_R, "The request carries no token where this backend's clients put one."),
     Reason.TOKEN_MALFORMED: Meaning(_R, "The token is not a well-formed signed JWT in compact form."),
+    Reason.TOKEN_TOO_LARGE: Meaning(_R, "The token is larger than any that is read."),
+    Reason.TOKEN_AMBIGUOUS: Meaning(_R, "The token says the same thing twice, so two readers could differ."),
+    Reason.TOKEN_NESTED: Meaning(_R, "The token is encrypted, compressed, or holds another token."),
+    Reason.TOKEN_CRITICAL: Meaning(_R, "The token demands an extension that is not understood here."),
+    Reason.TOKEN_KEY_INCLUDED: Meaning(_R, "The token brings its own key, or says where one is."),
+    Reason.TOKEN_TYPE: Meaning(_R, "The token is of a type that is not accepted from its issuer."),
     Reason.TOKEN_ALGORITHM: Meaning(_R, "The token's algorithm is not one of those accepted."),
-    Reason.TOKEN_ISSUER: Meaning(_R, "The token's issuer is not the one configured."),
+    Reason.TOKEN_ISSUER: Meaning(_R, "The token's issuer is not one of those configured."),
     Reason.TOKEN_KEY_UNKNOWN: Meaning(_R, "The token names a key that its issuer does not publish."),
     Reason.TOKEN_SIGNATURE: Meaning(_R, "The token's signature does not verify."),
     Reason.TOKEN_AUDIENCE: Meaning(_R, "The token is meant for another audience."),
     Reason.TOKEN_EXPIRED: Meaning(_R, "The token has expired."),
     Reason.TOKEN_NOT_YET_VALID: Meaning(_R, "The token is not valid yet, or was issued in the future."),
     Reason.TOKEN_CLAIMS: Meaning(_R, "A required claim is missing or has the wrong type."),
+    Reason.TOKEN_REVOKED: Meaning(_R, "The token has been revoked."),
     Reason.CREDENTIALS_AMBIGUOUS: Meaning(_R, "The request carries more than one token."),
     Reason.ORG_TYPE_UNKNOWN: Meaning(_R, "The token's organisation type is not one of those configured."),
+    Reason.ORG_TYPE_NOT_ENTITLED: Meaning(
+        _R, "The token's organisation type is not one that its issuer may assert."
+    ),
+    Reason.ORG_SUBTYPE_UNKNOWN: Meaning(
+        _R, "The token's organisation subtype is not one of those configured."
+    ),
     Reason.PURPOSE_UNKNOWN: Meaning(_R, "The token's purpose is not one of those configured."),
+    Reason.CIRCUMSTANCE_UNKNOWN: Meaning(
+        _R, "The token states a circumstance with a value that is not one of those configured."
+    ),
+    Reason.ORG_SUSPENDED: Meaning(
+        _R, "The caller's organisation, or another that has to do with the call, is suspended."
+    ),
+    Reason.ORG_NOT_REGISTERED: Meaning(_R, "An organisation that the token names is not in the registry."),
+    Reason.ORG_REGISTRATION_EXPIRED: Meaning(_R, "The registration of an organisation has expired."),
+    Reason.ORG_DISAGREES: Meaning(_R, "The token says of an organisation what the registry does not."),
+    Reason.DELEGATION_MISSING: Meaning(
+        _R, "The caller is a contractor, and its token does not say whom it works for."
+    ),
     Reason.OPERATION_UNKNOWN: Meaning(_R, "The operation is not in the backend's table."),
+    Reason.MEDIA_BY_REFERENCE: Meaning(_R, "The call names its image or video instead of sending it."),
     Reason.REQUEST_MALFORMED: Meaning(_R, "The request is not well-formed HTTP/1.1."),
     Reason.REQUEST_AMBIGUOUS: Meaning(_R, "The request can be understood in more than one way."),
     Reason.METHOD_NOT_ALLOWED: Meaning(_R, "The method is not one that is forwarded."),
@@ -121,9 +166,14 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.VERSION_UNSUPPORTED: Meaning(_R, "Only HTTP/1.0 and HTTP/1.1 are spoken here."),
     Reason.REQUEST_TIMEOUT: Meaning(_R, "The request did not arrive in time."),
     Reason.KEYS_UNAVAILABLE: Meaning(_F, "The issuer's keys cannot be had, so the token cannot be judged."),
+    Reason.POLICY_UNAVAILABLE: Meaning(_F, "There is no policy yet by which the call could be judged."),
     Reason.AUDIT_UNWRITABLE: Meaning(_F, "The decision cannot be recorded, so the call does not go on."),
-    Reason.OVERLOADED: Meaning(_F, "Too many calls are in flight."),
+    Reason.LIMIT_UNCOUNTABLE: Meaning(_F, "The uses of a limited exemption cannot be counted."),
+    Reason.OVERLOADED: Meaning(_F, "Too many calls are in flight, or too many bodies are held."),
     Reason.INTERNAL_ERROR: Meaning(_F, "The proxy met a fault of its own and decided nothing."),
+    Reason.CREDENTIAL_UNAVAILABLE: Meaning(
+        _F, "The credential for the face API cannot be had, so the call does not go on without it."
+    ),
     Reason.UPSTREAM_UNREACHABLE: Meaning(_F, "The face API cannot be reached."),
     Reason.UPSTREAM_BROKEN: Meaning(_F, "The face API's answer was missing, cut short or not HTTP."),
     Reason.UPSTREAM_TIMEOUT: Meaning(_F, "The face API did not answer in time."),

@@ -12,6 +12,7 @@ from proxy.policy.model import Mode
 from proxy.policy.operations import COVERABLE, Medium, Trait
 
 NAME = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,63}$"}
+CIRCUMSTANCE = {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,63}$"}
 TEXT = {"type": "string", "minLength": 1, "maxLength": 500}
 URL = {"type": "string", "pattern": "^https?://[!-~]+$"}
 INSTANT: dict[str, Any] = {
@@ -52,8 +53,8 @@ JURISDICTIONS = _described(
     _list(JURISDICTION), "ISO 3166-1 or -2, with a UN/LOCODE place for a city: US, US-MA, US-MA-BOS."
 )
 WHOSE = _described(
-    _list({"enum": ["caller", "principal", "subject", "place"]}),
-    "Whose place is looked at: the caller's, that of whom it works for, the searched person's, the camera's.",
+    _list({"enum": ["bound", "caller", "principal", "subject", "place"]}),
+    "Whose place is looked at: of who is bound (default), the caller, whom it works for, the person, the camera.",
 )
 MISSING = _described(
     {"enum": ["bind", "ignore"]}, "What a token that does not say counts as. Default bind: the rule applies."
@@ -127,7 +128,7 @@ EVIDENCE = _table(
     named=_described({"type": "boolean"}, "It must say which classes and purposes it was given for."),
 )
 
-CIRCUMSTANCES = {"type": "object", "propertyNames": NAME, "additionalProperties": NAMES}
+CIRCUMSTANCES = {"type": "object", "propertyNames": CIRCUMSTANCE, "additionalProperties": NAMES}
 
 EXEMPTION = _table(
     ["id"],
@@ -171,7 +172,7 @@ MORATORIUM = _table(
     purposes=_table([], only=NAMES, **{"except": NAMES}, missing=MISSING),
     circumstances={
         "type": "object",
-        "propertyNames": NAME,
+        "propertyNames": CIRCUMSTANCE,
         "additionalProperties": _table(["is"], **{"is": NAMES}, missing=MISSING),
     },
     window={"type": "array", "items": WINDOW, "minItems": 1},

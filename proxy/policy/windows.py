@@ -26,6 +26,18 @@ def next_edge(windows: Iterable[Window], now: Instant) -> Instant:
     return first
 
 
+def state(windows: Iterable[Window], now: Instant) -> tuple[bool, Instant]:
+    """Whether one of them holds at `now`, and the next edge: in one pass, as it is asked in each decision."""
+    force, first = False, FOREVER
+    for start, end, _ in windows:
+        if now < start:
+            first = min(first, start)
+        elif now < end:
+            force = True
+            first = min(first, end)
+    return force, first
+
+
 def end_of_force(windows: tuple[Window, ...], now: Instant) -> Instant:
     """When an unbroken stretch of windows that holds at `now` ends; `now` itself when none holds.
 

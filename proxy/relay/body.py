@@ -26,6 +26,11 @@ class BodyReader:
     def done(self) -> bool:
         return self._chunks.done if self._chunks is not None else self._left == 0
 
+    @property
+    def left(self) -> int:
+        """How much of it is known to be still to come."""
+        return self._left
+
     def feed(self, data: memoryview) -> bytes | memoryview:
         """The payload in `data`; a part of `data` itself where the length is declared.
 

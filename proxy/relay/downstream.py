@@ -5,79 +5,44 @@ write buffers. A refusal is answered at once and the rest of its body is read an
 SDKs send the whole body before they look at an answer, and a reset would make them try again.
 """
 
-import asyncio
 from collections.abc import Coroutine
-from typing import Any, cast
+from typing import Any
 
 from proxy.authn.verifier import NeedKey
 from proxy.enforcer import Denied, Memo
 from proxy.errors import UpstreamUnreachable
-from proxy.messages import NO_TRAIL, RequestHead
-from proxy.policy.callers import FOREVER, Instant
+from proxy.messages import RequestHead
+from proxy.pipeline import NeedBody
 from proxy.policy.model import Permit, Refusal
 from proxy.policy.reasons import Reason
 from proxy.relay.body import NO_BODY, BodyReader, BodyTooLarge
 from proxy.relay.chunks import ChunkError
-from proxy.relay.client import NEVER, ClientSide
+from proxy.relay.client import NEVER
+from proxy.relay.connection import CALL, CLOSING, COLLECT, DECIDING, DRAIN, HEAD, TUNNEL, ClientConnection
 from proxy.relay.context import Context
-from proxy.relay.exchange import Exchange
+from proxy.relay.exchange import CONTINUE, Exchange
+from proxy.relay.gather import Whole
 from proxy.relay.headers import Rendered
 from proxy.relay.intake import HeadReader
 from proxy.relay.pool import BUFFER_SIZE
-from proxy.relay.trail import Origin, node, trail_of
+from proxy.relay.trail import trail_of
 from proxy.relay.upstream import Upstream
 from proxy.relay.wire import Bytes
 
-HEAD, DECIDING, CALL, DRAIN, TUNNEL, CLOSING = range(6)
-_NAMES = ("head", "deciding", "call", "drain", "tunnel", "closing")
 
-
-class Downstream(asyncio.BufferedProtocol):
-    """Implements `proxy.relay.exchange.Client`."""
+class Downstream(ClientConnection):
+    """The calls on a connection. Implements `proxy.relay.exchange.Client`."""
 
     def __init__(self, context: Context) -> None:
-        self._context = context
-        self._buffer = context.buffer
-        self._client = ClientSide(context)
-        self._at = HEAD
-        self._pending = b""
+        super().__init__(context)
         self._heads = HeadReader(context.limits.head_bytes)
         self._head: RequestHead | None = None
-        self._body = NO_BODY
         self.write = self._client.write
         self._exchange = Exchange(self, context)
-        self._task: asyncio.Task[None] | None = None
-        self._received_at = 0.0
-        self._over_limit = False
-        self._trusted = False
-        self._trail = NO_TRAIL
-        self._holds_until = FOREVER
         self._memo = Memo()
         self._rendered = Rendered()
 
-    def __repr__(self) -> str:
-        return f"<Downstream {_NAMES[self._at]}>"
-
     # ------------------------------------------------------------ what asyncio calls
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are not asyncio's in name, only in what they do.
-        self._client.opened(cast("asyncio.Transport", transport))
-        context = self._context
-        context.connections.add(self)
-        self._over_limit = len(context.connections) > context.limits.connections
-        peer = transport.get_extra_info("peername")
-        address = str(peer[0]) if isinstance(peer, tuple) else ""
-        self._trusted = context.trusts(address)
-        self._exchange.origin = Origin(
-            node(address) if context.tell_addresses and address else b"_hidden",
-            b"http" if transport.get_extra_info("sslcontext") is None else b"https",
-        )
-        self._received_at = context.now()
-        self._client.within(context.limits.head_seconds)
-
-    def get_buffer(self, _sizehint: int) -> memoryview:
-        return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         at = self._at
@@ -93,6 +58,9 @@ class Downstream(asyncio.BufferedProtocol):
                 self._advance_pending()
         elif at == CALL and not self._body.done:
             self._take_body(self._buffer[:nbytes])
+        elif at == COLLECT:
+            self._collect(self._buffer[:nbytes])
+            self._advance_pending()
         elif at == DRAIN:
             self._drain(self._buffer[:nbytes])
             self._advance_pending()
@@ -102,19 +70,6 @@ class Downstream(asyncio.BufferedProtocol):
         elif at != CLOSING:
             self._pending += self._buffer[:nbytes]
             self.throttle(reading=len(self._pending) < BUFFER_SIZE)
-
-    def eof_received(self) -> bool:
-        # A client that closes and one that only stops sending look alike; nginx and Envoy, too, take both
-        # for one that has left.
-        return False
-
-    def connection_lost(self, _exc: Exception | None) -> None:
-        self._client.lost()
-        self._context.connections.discard(self)
-        self._at = CLOSING
-        if self._task is not None:
-            self._task.cancel()
-        self._exchange.cancel()
 
     def pause_writing(self) -> None:
         self._client.write_paused = True
@@ -193,15 +148,21 @@ class Downstream(asyncio.BufferedProtocol):
         self._obey(head, outcome)
         return size
 
-    def _obey(self, head: RequestHead, outcome: Permit | Denied | NeedKey) -> None:
-        """Do what was decided; what has come of the body is in `_pending`."""
-        context = self._context
+    def _obey(self, head: RequestHead, outcome: Permit | Denied | NeedKey | NeedBody) -> None:
+        """Do what was decided; what has come of the body is in `_pending`, or all of it is in `_whole`."""
+        context, whole = self._context, self._whole
         if isinstance(outcome, Denied):
             self._deny(outcome)
         elif isinstance(outcome, NeedKey):
             self._wait_for(self._ask_again(head, outcome))
+        elif isinstance(outcome, NeedBody):
+            self._begin_to_collect(head, outcome)
         else:
-            self._exchange.begin(outcome, head, self._received_at, self._trail)
+            if whole is None:
+                self._exchange.begin(outcome, head, self._received_at, self._trail)
+            else:
+                framed = whole.framed(head)
+                self._exchange.begin(outcome, framed, self._received_at, self._trail, whole.body)
             upstream = context.pool.take()
             if upstream is None:
                 self._wait_for(self._connect())
@@ -214,9 +175,11 @@ class Downstream(asyncio.BufferedProtocol):
         self._task = self._context.spawn(work)
 
     async def _ask_again(self, head: RequestHead, need: NeedKey) -> None:
-        lacking = await self._context.enforcer.supply(need)
+        enforcer = self._context.enforcer
+        lacking = await enforcer.supply(need)
         self._task = None
-        self._obey(head, self._context.enforcer.admit(head, self._memo, lacking=lacking, trail=self._trail))
+        body = self._whole.body if self._whole is not None else None
+        self._obey(head, enforcer.admit(head, self._memo, lacking=lacking, trail=self._trail, body=body))
         self._advance_pending()
 
     async def _connect(self) -> None:
@@ -230,6 +193,11 @@ class Downstream(asyncio.BufferedProtocol):
         self._begin_with_pending(upstream)
 
     def _begin_with_pending(self, upstream: Upstream) -> None:
+        if self._whole is not None:
+            self._at = CALL
+            self._whole.start(self._exchange, upstream)
+            self._send_collected()
+            return
         payload: Bytes | None = b""
         if not self._body.done:
             payload = self._feed(memoryview(self._pending))
@@ -247,6 +215,36 @@ class Downstream(asyncio.BufferedProtocol):
             self.throttle(reading=not self._exchange.stalled)
 
     # ------------------------------------------------------------ bodies
+
+    def _begin_to_collect(self, head: RequestHead, need: NeedBody) -> None:
+        self._at = COLLECT
+        self._whole = Whole(self._context, need)
+        self.throttle(reading=True)
+        begun = bool(self._pending)
+        self._collect(memoryview(self._pending))
+        if self._at == COLLECT and head.expects_continue and not begun:
+            self._client.write(CONTINUE)
+            self._expect_body()
+
+    def _collect(self, data: memoryview) -> None:
+        """Keep what has come of the body; with all of it, ask again."""
+        payload, head, whole = self._feed(data), self._head, self._whole
+        if payload is None or head is None or whole is None:
+            return
+        outcome = whole.take(payload, self._body, head, self._memo, self._trail)
+        if outcome is None:
+            self._expect_body()
+        else:
+            self._obey(head, outcome)
+
+    def _send_collected(self) -> None:
+        """Go on sending. Of a call that has failed meanwhile nothing is left to send."""
+        whole = self._whole
+        if whole is not None and self._at == CALL:
+            whole.send(self._exchange)
+            self._expect_body()
+            if whole.sent:
+                self._let_go()
 
     def _take_body(self, data: memoryview) -> None:
         payload = self._feed(data)
@@ -298,6 +296,8 @@ class Downstream(asyncio.BufferedProtocol):
         self._deny(self._context.enforcer.reject(refusal), fatal=True)
 
     def _deny(self, denied: Denied, *, fatal: bool = False) -> None:
+        if self._whole is not None:
+            self._let_go()
         # Whoever expects 100-continue may or may not send the body after this; only closing is unambiguous.
         keep_alive = not fatal and self.may_keep_alive(finished=False)
         self._client.write(
@@ -327,11 +327,6 @@ class Downstream(asyncio.BufferedProtocol):
         limits = context.limits
         client.deadline = context.now() + (limits.head_seconds if self._pending else limits.idle_seconds)
 
-    def _linger(self, *, fatal: bool = False) -> None:
-        self._at = CLOSING
-        self._pending = b""
-        self._client.linger(nothing_more=self._context.draining and self._body.done and not fatal)
-
     # ------------------------------------------------------------ what an exchange calls
 
     def may_keep_alive(self, *, finished: bool = True) -> bool:
@@ -344,19 +339,22 @@ class Downstream(asyncio.BufferedProtocol):
             and (self._body is NO_BODY or self._body.done or (not finished and not head.expects_continue))
         )
 
-    def throttle(self, *, reading: bool) -> None:
-        if self._client.throttle(reading=reading) and reading:
-            self._body.held_up(self._context.now(), self._context.limits)
-
-    def tunnel_opened(self, holds_until: Instant) -> None:
+    def tunnel_opened(self) -> None:
         self._at = TUNNEL
-        self._holds_until = holds_until
         self._client.patience = self._context.limits.tunnel_idle_seconds
         data, self._pending = self._pending, b""
         if data:
             self._exchange.send(data, last=False)
 
+    def body_wanted(self, *, wanted: bool) -> None:
+        if self._whole is None:
+            self.throttle(reading=wanted)
+        elif wanted:
+            self._send_collected()
+
     def call_ended(self, *, keep_alive: bool) -> None:
+        if self._whole is not None:
+            self._let_go()
         if keep_alive:
             self._next()
             if self._pending:
@@ -373,15 +371,6 @@ class Downstream(asyncio.BufferedProtocol):
 
     # ------------------------------------------------------------ time and the end
 
-    def sweep(self, now: float) -> None:
-        if self._client.deadline <= now:
-            self._expired()
-        elif self._at == TUNNEL and self._context.over(self._holds_until):
-            self._linger()
-            self._exchange.cancel()
-        elif self._client.has_left_unseen():
-            self.abort()
-
     def _expired(self) -> None:
         """End what is going on, in the way that tells the client most."""
         self._client.deadline = NEVER
@@ -393,21 +382,9 @@ class Downstream(asyncio.BufferedProtocol):
                 self._exchange.time_out()
             else:
                 self._spoil(Refusal(Reason.REQUEST_TIMEOUT))
+        elif self._at == COLLECT:
+            self._spoil(Refusal(Reason.REQUEST_TIMEOUT))
         elif self._at == HEAD:
             self.close_if_idle()
         else:
             self._cut()
-
-    def close_if_idle(self) -> None:
-        """Draining: a connection between two requests has nothing to lose."""
-        if self._at == HEAD and not self._pending:
-            self._client.close()
-
-    def _cut(self) -> None:
-        self._at = CLOSING
-        self._client.cut()
-
-    def abort(self) -> None:
-        """End without a word."""
-        self._at = CLOSING
-        self._client.abort()

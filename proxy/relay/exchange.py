@@ -2,16 +2,17 @@
 
 from typing import Protocol
 
+from proxy.credentials.base import Credential
 from proxy.enforcer import Denied
-from proxy.errors import UpstreamError, UpstreamTimeout
+from proxy.errors import CredentialUnavailable, UpstreamError, UpstreamTimeout
 from proxy.messages import NO_TRAIL, Chunked, RequestHead, Trail
-from proxy.policy.callers import Instant
+from proxy.pipeline import Rules
 from proxy.policy.model import Permit
 from proxy.policy.reasons import Decision
 from proxy.relay.chunks import LAST_CHUNK, frame
 from proxy.relay.context import Context
 from proxy.relay.framing import ResponseHead
-from proxy.relay.headers import IDS_AND_END, downstream_head, upstream_head
+from proxy.relay.headers import IDS_AND_END, downstream_head, forwarded_fields, upstream_head, with_credential
 from proxy.relay.trail import Origin, call_lines, route_lines
 from proxy.relay.upstream import Upstream
 from proxy.relay.wire import Bytes
@@ -28,10 +29,10 @@ class Client(Protocol):
     def may_keep_alive(self) -> bool:
         """Whether another request can follow on this connection, as things stand."""
 
-    def throttle(self, *, reading: bool) -> None:
-        """Stop or go on reading the request's body."""
+    def body_wanted(self, *, wanted: bool) -> None:
+        """The upstream takes more of the request's body, or for now does not."""
 
-    def tunnel_opened(self, holds_until: Instant) -> None:
+    def tunnel_opened(self) -> None:
         """From here on both sides talk as they like, until the decision no longer holds."""
 
     def call_ended(self, *, keep_alive: bool) -> None:
@@ -45,9 +46,9 @@ class Exchange:
     """Implements `proxy.relay.upstream.Receiver`. `open` from the permit to the end of the answer."""
 
     __slots__ = (
-        "_chunked_down", "_client", "_context", "_continued", "_keep_alive", "_lines", "_permit",
-        "_received_at", "_response", "_sent_at", "_trail", "_up", "_write", "begun", "head", "open", "origin",
-        "stalled", "upstream",
+        "_body", "_chunked_down", "_client", "_context", "_continued", "_credential", "_keep_alive", "_lines",
+        "_permit", "_ready_at", "_received_at", "_response", "_rules", "_sent_at", "_trail", "_up", "_write",
+        "begun", "head", "open", "origin", "stalled", "upstream",
     )  # fmt: skip
 
     def __init__(self, client: Client, context: Context) -> None:
@@ -56,6 +57,7 @@ class Exchange:
         self._context = context
         self._up: tuple[RequestHead | None, bytes] = (None, b"")
         self._response: tuple[ResponseHead | None, bytes, bool] = (None, b"", False)
+        self._rules: Rules | None = None
         self._lines = b""
         self._chunked_down = False
         self._keep_alive = False
@@ -64,11 +66,21 @@ class Exchange:
         self.origin = Origin()
         self._trail = NO_TRAIL
 
-    def begin(self, permit: Permit, head: RequestHead, received_at: float, trail: Trail) -> None:
-        """A new call; nothing of the last one is left."""
+    def begin(
+        self, permit: Permit, head: RequestHead, received_at: float, trail: Trail, body: bytes | None = None
+    ) -> None:
+        """A new call; nothing of the last one is left. `body`: all of it, when it has been collected."""
         self._trail = trail
+        self._credential = credential = self._context.enforcer.credential
+        self._body = body if credential is not None and credential.wants_body else None
         self._permit = permit
+        rules = self._context.enforcer.rules
+        if rules is not self._rules:
+            self._rules = rules
+            self._up = (None, b"")
         self._received_at = received_at
+        # The time in which a body comes is the client's.
+        self._ready_at = received_at if body is None else self._context.now()
         self._continued = False
         self.head = head
         self.begun = False
@@ -81,18 +93,38 @@ class Exchange:
     def start(self, upstream: Upstream, body: Bytes, *, last: bool) -> None:
         """Send the head, and what there is of the body, on a connection that is this call's alone."""
         context, head, permit = self._context, self.head, self._permit
+        if self._credential is not None:
+            try:
+                lines = self._make_head(head, self._credential)
+            except CredentialUnavailable as error:
+                upstream.abandon()
+                self.on_error(error)
+                return
+        else:
+            if self._up[0] is not head:
+                self._up = (head, self._make_head(head, None))
+            lines = self._up[1]
         self.upstream = upstream
-        if self._up[0] is not head:
-            route = route_lines(head, self._trail, self.origin)
-            forwards = context.enforcer.rules.backend.forwards
-            self._up = (head, upstream_head(head, forwards, context.host, route))
-        lines = self._up[1] + call_lines(permit.decision_id, self._trail)
+        lines += call_lines(permit.decision_id, self._trail)
         if isinstance(head.length, Chunked):
             body = frame(body, last=last)
         now = context.now()
         self._sent_at = now
-        context.enforcer.metrics.overhead.observe(now - self._received_at)
+        context.enforcer.metrics.overhead.observe(now - self._ready_at)
         upstream.forward(permit, self, head, lines, body, last=last)
+
+    def _make_head(self, head: RequestHead, credential: Credential | None) -> bytes:
+        """The head for the face API, with the credential that it wants. Raises `CredentialUnavailable`."""
+        context = self._context
+        fields = forwarded_fields(head, context.enforcer.rules.backend.forwards)
+        if credential is not None:
+            body, self._body = self._body, None
+            if body is None and credential.wants_body:
+                raise CredentialUnavailable("the body was not collected")
+            now = context.enforcer.clock()
+            added = credential.fields(head, fields, context.host, body, now, self._permit)
+            fields = with_credential(fields, added)
+        return upstream_head(head, fields, context.host, route_lines(head, self._trail, self.origin))
 
     def send(self, payload: Bytes, *, last: bool) -> None:
         """Pass a piece of the request's body on."""
@@ -104,6 +136,10 @@ class Exchange:
             self.upstream.send(payload, last=last)
         else:
             self.upstream.send(last=last)
+
+    def over(self) -> bool:
+        """Whether the decision that let the call go on no longer holds."""
+        return self._context.over(self._rules, self._permit.verdict.holds_until)
 
     def cancel(self) -> None:
         """The client has left, or has sent what cannot go on."""
@@ -166,6 +202,7 @@ class Exchange:
         keep_alive = self._client.may_keep_alive()
         last = self._response
         if last[0] is not head or last[1] != request.version or last[2] is not keep_alive:
+            self._context.sample(head)
             self._response = (head, request.version, keep_alive)
             delimited = head.length is not None and not isinstance(head.length, Chunked)
             self._keep_alive = keep_alive and (delimited or request.version == b"1.1")
@@ -181,7 +218,7 @@ class Exchange:
         self._chunked_down = False
         lines = self._head_down(head)
         self._keep_alive = False
-        self._client.tunnel_opened(self._permit.verdict.holds_until)
+        self._client.tunnel_opened()
         self._write(lines, data)
 
     def on_payload(self, payload: Bytes) -> None:
@@ -195,7 +232,7 @@ class Exchange:
         self._client.call_ended(keep_alive=self._keep_alive)
 
     def on_error(self, error: UpstreamError) -> None:
-        self.upstream = None
+        self.upstream = self._body = None
         denied = self._context.enforcer.failed(self._permit, error)
         if self.begun:
             self._finished(Decision.FAILED)
@@ -207,4 +244,4 @@ class Exchange:
 
     def on_writable(self, *, writable: bool) -> None:
         self.stalled = not writable
-        self._client.throttle(reading=writable)
+        self._client.body_wanted(wanted=writable)

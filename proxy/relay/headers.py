@@ -5,10 +5,12 @@ caller's credential, identity and override headers are not on any list, so nothi
 removed. Downstream goes everything but the hop-by-hop fields (RFC 9110 section 7.6.1).
 """
 
+import re
 from http import HTTPStatus
 
 from proxy.enforcer import Denied
-from proxy.messages import CHUNKED, Answer, RequestHead
+from proxy.errors import CredentialUnavailable
+from proxy.messages import CHUNKED, Answer, Headers, RequestHead
 from proxy.relay.framing import ResponseHead, connection_options
 from proxy.relay.trail import PSEUDONYM
 from proxy.rescue import PLACEHOLDER
@@ -37,6 +39,13 @@ _OURS = HOP_BY_HOP | frozenset(
     }
 )
 
+_NO_CREDENTIAL = HOP_BY_HOP | {
+    b"host", b"content-length", b"expect", b"x-request-id", b"traceparent", b"tracestate", b"via",
+    b"forwarded",
+}  # fmt: skip
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(rb"[!-~](?:[\t -~]*[!-~])?")
+
 _PLACEHOLDER = PLACEHOLDER.encode()
 _REQUEST = b"111111111111-zzzzzzzzzzzz"
 
@@ -51,13 +60,29 @@ def status_line(status: int) -> bytes:
     return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
-def upstream_head(head: RequestHead, forwards: frozenset[bytes], host: bytes, route: bytes) -> bytes:
+def forwarded_fields(head: RequestHead, forwards: frozenset[bytes]) -> list[tuple[bytes, bytes]]:
+    """The caller's fields that go on: those on the list, as they came."""
+    return [field for field in head.headers if field[0] in forwards]
+
+
+def with_credential(fields: list[tuple[bytes, bytes]], added: Headers) -> list[tuple[bytes, bytes]]:
+    """Those fields, and the credential's in place of any of the same name.
+
+    Raises `CredentialUnavailable` when one of them could be read as more than one field, or as framing.
+    """
+    names = {name.lower() for name, _ in added}
+    if names & _NO_CREDENTIAL or not all(_NAME.fullmatch(n) and _VALUE.fullmatch(v) for n, v in added):
+        raise CredentialUnavailable("the credential is not one that a header field can hold")
+    return [*(field for field in fields if field[0] not in names), *added]
+
+
+def upstream_head(head: RequestHead, fields: list[tuple[bytes, bytes]], host: bytes, route: bytes) -> bytes:
     """The head that goes to the face API, on exactly the target that was judged, up to the call's own lines.
 
-    `route`: the lines of `trail.route_lines`.
+    `fields`: those that go on. `route`: the lines of `trail.route_lines`.
     """
     lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, head.target, host)]
-    lines += [b"%b: %b\r\n" % field for field in head.headers if field[0] in forwards]
+    lines += [b"%b: %b\r\n" % field for field in fields]
     if head.upgrade:
         lines += [b"%b: %b\r\n" % field for field in head.headers if field[0] in _WEBSOCKET]
         lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")

@@ -9,6 +9,8 @@ class Limits:
 
     head_bytes: int = 64 * 1024
     body_bytes: int = 16 * 1024 * 1024
+    held_bytes: int = 256 * 1024 * 1024
+    """Of all bodies together that are collected before their calls go on."""
     connections: int = 1024
     head_seconds: float = 10.0
     """From the first byte of a request head to its last."""

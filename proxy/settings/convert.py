@@ -2,12 +2,15 @@
 
 import ipaddress
 import re
+import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from proxy.credentials.secret import Secret, secret_of
+from proxy.errors import CredentialUnavailable
 from proxy.policy.complaints import nearest
 
 _SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
@@ -39,6 +42,32 @@ class Origin(NamedTuple):
 
 
 def text(value: str) -> str:
+    return value
+
+
+def secret(value: str) -> Secret:
+    """What is never shown. What is wrong with it is said without quoting it."""
+    try:
+        return secret_of(value)
+    except CredentialUnavailable as error:
+        raise ValueError(error.why) from None
+
+
+def words(value: str) -> tuple[str, ...]:
+    """A command line, taken apart as a shell would, and never given to one."""
+    try:
+        parts = tuple(shlex.split(value))
+    except ValueError as error:
+        raise ValueError(str(error)) from None
+    if not parts:
+        raise ValueError("a program is expected")
+    return parts
+
+
+def field_name(value: str) -> str:
+    """The name of a header field (RFC 9110 section 5.1)."""
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", value):
+        raise ValueError(f"{value!r} is not a header field's name")
     return value
 
 
@@ -138,15 +167,6 @@ def url(value: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
         raise ValueError(f"{value!r} is not an http or https address without credentials")
     return value
-
-
-def is_loopback(address: str) -> bool:
-    """Whether a URL or host stays on this machine."""
-    host = urlsplit(address).hostname or address
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -3,13 +3,15 @@
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+from proxy.authn.addresses import is_loopback, is_safe
 from proxy.backends.base import NEVER_FORWARDED
 from proxy.backends.registry import make_backend
 from proxy.errors import SettingsError
 from proxy.policy.complaints import nearest
-from proxy.settings.convert import is_loopback
 from proxy.settings.table import Settings
+from proxy.settings.upstream import upstream_contradictions
 
 PREFIX = "MORATORIUM_"
 # Read by ./run and by the command line before settings exist.
@@ -19,6 +21,12 @@ _ONLY_HTTPS = (
     "MORATORIUM_UPSTREAM_CA_FILE", "MORATORIUM_UPSTREAM_SERVER_NAME", "MORATORIUM_UPSTREAM_TLS_MIN_VERSION",
     "MORATORIUM_UPSTREAM_CLIENT_CERT_FILE", "MORATORIUM_UPSTREAM_CLIENT_KEY_FILE",
 )  # fmt: skip
+_ONLY_DISTRIBUTED = (
+    "MORATORIUM_POLICY_KEY_FILE", "MORATORIUM_POLICY_POLL_SECONDS", "MORATORIUM_POLICY_MAX_AGE_SECONDS",
+    "MORATORIUM_POLICY_STORE_FILE", "MORATORIUM_POLICY_CA_FILE",
+)  # fmt: skip
+_FOR_ONE_ISSUER = ("MORATORIUM_JWT_ISSUER", "MORATORIUM_JWT_AUDIENCE")
+_FOR_ALL_ISSUERS = ("MORATORIUM_JWT_STALE_SECONDS",)
 _FIELDS = {f"{PREFIX}{field.name.upper()}": field for field in dataclasses.fields(Settings)}
 _SHORT = [name for name, field in _FIELDS.items() if field.metadata["group"] == "short"]
 
@@ -58,29 +66,65 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 def _contradictions(settings: Settings, given: Mapping[str, str]) -> list[str]:
     """What is wrong between settings that are each right."""
     problems = []
+    problems += _identity_contradictions(settings, given)
+    problems += _policy_contradictions(settings, given)
+    problems += _tls_contradictions(settings, given)
+    if settings.backend and settings.upstream:
+        problems += upstream_contradictions(settings, given)
+    if settings.backend:
+        problems += _not_forwardable(settings)
+        statuses = make_backend(settings.backend).block_statuses
+        if settings.block_status is not None and settings.block_status not in statuses:
+            allowed = " or ".join(map(str, statuses))
+            what = f"{settings.block_status} is not for {settings.backend}"
+            problems.append(f"MORATORIUM_BLOCK_STATUS: {what}; use {allowed}")
+        if settings.media == "inline-only" and settings.backend == "generic":
+            problems.append("MORATORIUM_MEDIA: generic does not know where its calls name their media")
+    return problems
+
+
+def _identity_contradictions(settings: Settings, given: Mapping[str, str]) -> list[str]:
+    file = "MORATORIUM_ISSUERS_FILE"
+    if file in given:
+        about_one = (name for name in given if name.startswith("MORATORIUM_JWT_"))
+        single = [name for name in about_one if name not in _FOR_ALL_ISSUERS]
+        return [f"{file}: cannot be combined with {', '.join(single)}"] if single else []
+    problems = [f"{name}: is required, unless {file} is set" for name in _FOR_ONE_ISSUER if name not in given]
     jwks, key_file = "MORATORIUM_JWT_JWKS_URL", "MORATORIUM_JWT_KEY_FILE"
     if (jwks in given) == (key_file in given):
         which = "both are set" if jwks in given else "neither is set"
         problems.append(f"{jwks} or {key_file}: exactly one is needed, {which}")
     url = settings.jwt_jwks_url
-    if url and url.startswith("http:") and not is_loopback(url) and not settings.insecure_jwks_http:
+    if url and not is_safe(url) and not settings.insecure_jwks_http:
         problems.append(f"{jwks}: keys must come over https, or anybody on the way can replace them")
+    return problems
 
+
+def _policy_contradictions(settings: Settings, given: Mapping[str, str]) -> list[str]:
+    problems = []
+    file, url, key = "MORATORIUM_POLICY_FILE", "MORATORIUM_POLICY_URL", "MORATORIUM_POLICY_KEY_FILE"
     short = [name for name in _SHORT if name in given]
-    if settings.policy_file is not None and short:
-        problems.append(f"MORATORIUM_POLICY_FILE: cannot be combined with {', '.join(short)}")
-    if not {"MORATORIUM_POLICY_FILE", "MORATORIUM_BLOCKED_ORG_TYPES"} & given.keys():
+    for source in (file, url):
+        if source in given and short:
+            problems.append(f"{source}: cannot be combined with {', '.join(short)}")
+    if file in given and url in given:
+        problems.append(f"{file} or {url}: one policy is enough, both are set")
+    if not {file, url, "MORATORIUM_BLOCKED_ORG_TYPES"} & given.keys():
+        problems.append(f"{file} or MORATORIUM_BLOCKED_ORG_TYPES: one is needed, or nothing is blocked")
+    if url not in given:
+        problems += [f"{name}: needs {url} as well" for name in _ONLY_DISTRIBUTED if name in given]
+        return problems
+    if key not in given:
+        problems.append(f"{key}: is needed, or anybody on the way can make the policy")
+    if settings.policy_url and urlsplit(settings.policy_url).scheme == "http":
+        if not is_loopback(settings.policy_url):
+            problems.append(f"{url}: plain http is for this machine only")
+        if settings.policy_ca_file is not None:
+            problems.append(f"MORATORIUM_POLICY_CA_FILE: is set, but {url} is plain http")
+    if 0 < settings.policy_max_age_seconds < 2 * settings.policy_poll_seconds:
         problems.append(
-            "MORATORIUM_POLICY_FILE or MORATORIUM_BLOCKED_ORG_TYPES: one is needed, or nothing is blocked"
+            "MORATORIUM_POLICY_MAX_AGE_SECONDS: is less than twice MORATORIUM_POLICY_POLL_SECONDS"
         )
-    problems += _tls_contradictions(settings, given)
-    if settings.backend:
-        problems += _not_forwardable(settings)
-        statuses = make_backend(settings.backend).block_statuses
-        if settings.block_status not in statuses:
-            allowed = " or ".join(map(str, statuses))
-            what = f"{settings.block_status} is not for {settings.backend}"
-            problems.append(f"MORATORIUM_BLOCK_STATUS: {what}; use {allowed}")
     return problems
 
 

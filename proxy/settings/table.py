@@ -12,6 +12,7 @@ from typing import Any
 
 from proxy.authn.keyset import SUPPORTED
 from proxy.backends.registry import NAMES as BACKENDS
+from proxy.credentials.secret import Secret
 from proxy.policy.operations import COVERABLE
 from proxy.policy.vocabulary import ORG_TYPES, PURPOSES
 from proxy.settings import convert as c
@@ -26,6 +27,7 @@ def _set(group: str, default: str, read: Callable[[str], Any], text: str, *, req
 GROUPS = {
     "traffic": "Traffic",
     "tls": "TLS",
+    "upstream": "The face API's own credential",
     "identity": "Who is calling",
     "policy": "What is forbidden, to whom, until when",
     "short": "One moratorium without a policy file",
@@ -84,16 +86,80 @@ class Settings:
         "tls", "", c.path, "PEM file of authorities; clients then have to show a certificate by one of them."
     )
 
-    jwt_issuer: str = _set(
-        "identity", "", c.text, "The issuer (`iss`) of the callers' tokens.", required=True
+    upstream_auth: str | None = _set(
+        "upstream",
+        "",
+        c.choice("none", "header", "bearer", "sigv4"),
+        "What the face API is shown: docs/credentials.md. Unset: the backend's own kind, if there is a key.",
     )
-    jwt_audience: tuple[str, ...] = _set(
-        "identity", "", c.names, "Accepted audiences (`aud`); any one will do.", required=True
+    upstream_key: Secret | None = _set(
+        "upstream", "", c.secret, "Its key or token. Better in a file, which others cannot read:"
+    )
+    upstream_key_file: Path | None = _set("upstream", "", c.path, "A file with nothing else in it.")
+    upstream_keys_file: Path | None = _set(
+        "upstream", "", c.path, "Or a TOML file with one key for each path prefix."
+    )
+    upstream_token_command: tuple[str, ...] | None = _set(
+        "upstream", "", c.words, "Or a command that prints a token, run ahead of time and never in a shell."
+    )
+    upstream_token_seconds: float = _set(
+        "upstream", "300", c.number(1, 86400), "How long a token is used whose end the command does not say."
+    )
+    upstream_header: str | None = _set(
+        "upstream", "", c.field_name, "The field that a key stands in; default: the backend's own."
+    )
+    aws_region: str | None = _set(
+        "upstream",
+        "",
+        c.text,
+        "Region to sign for; default: the one in the upstream's name, or AWS's own settings.",
+    )
+    aws_service: str | None = _set("upstream", "", c.text, "Service to sign for; default: the backend's own.")
+    aws_profile: str | None = _set("upstream", "", c.text, "Profile in AWS's own configuration files.")
+    upstream_assertion_key_file: Path | None = _set(
+        "upstream",
+        "",
+        c.path,
+        "PEM private key (Ed25519, P-256); each call then tells in a signed token whose it is.",
+    )
+    upstream_assertion_header: str = _set(
+        "upstream", "X-Moratorium-Assertion", c.field_name, "The field with that token."
+    )
+    upstream_assertion_issuer: str = _set("upstream", "moratorium", c.text, "Its issuer (`iss`).")
+    admin_listen: c.Address = _set(
+        "upstream",
+        "127.0.0.1:8081",
+        c.address,
+        "Where /.well-known/jwks.json has the key for it; not opened without one.",
+    )
+    aws_credentials_listen: c.Address | None = _set(
+        "upstream",
+        "",
+        c.address,
+        "Where AWS SDKs on this machine fetch the caller's token as their session token; loopback only.",
+    )
+    aws_credentials_token_file: Path | None = _set(
+        "upstream", "", c.path, "The file in which the platform keeps that token; read for each answer."
+    )
+    aws_credentials_authorization: Secret | None = _set(
+        "upstream", "", c.secret, "What an SDK has to show for it (AWS_CONTAINER_AUTHORIZATION_TOKEN). Or:"
+    )
+    aws_credentials_authorization_file: Path | None = _set("upstream", "", c.path, "A file with it.")
+
+    issuers_file: Path | None = _set(
+        "identity", "", c.path, "Several issuers, each with its own keys (TOML): docs/identity.md. Or one:"
+    )
+    jwt_issuer: str | None = _set("identity", "", c.text, "The issuer (`iss`) of the callers' tokens.")
+    jwt_audience: tuple[str, ...] | None = _set(
+        "identity", "", c.names, "Accepted audiences (`aud`); any one will do."
     )
     jwt_jwks_url: str | None = _set("identity", "", c.url, "Where the issuer publishes its keys. Or:")
     jwt_key_file: Path | None = _set("identity", "", c.path, "A file with its public keys, PEM or JWK set.")
     jwt_algorithms: tuple[str, ...] = _set(
         "identity", "RS256,ES256,EdDSA", c.choices(SUPPORTED), "Accepted algorithms; asymmetric ones only."
+    )
+    jwt_token_types: tuple[str, ...] = _set(
+        "identity", "JWT,at+jwt", c.names, "Accepted types (`typ`); `at+jwt` alone holds tokens to RFC 9068."
     )
     jwt_leeway: float = _set("identity", "30", c.number(0, 60), "Clock difference that is forgiven, seconds.")
     jwt_org_type_claim: str = _set(
@@ -102,12 +168,48 @@ class Settings:
     jwt_org_id_claim: str = _set("identity", "org_id", c.text, "Dotted path of the organisation's id.")
     jwt_purpose_claim: str = _set("identity", "purpose", c.text, "Dotted path of the purpose.")
     jwt_case_claim: str = _set("identity", "case_id", c.text, "Dotted path of the case number.")
+    registry_file: Path | None = _set(
+        "identity", "", c.path, "Registry of organisations (TOML or JSON), see docs/standing.md."
+    )
+    revocations_file: Path | None = _set(
+        "identity", "", c.path, "What is revoked, and who is suspended (TOML or JSON), see docs/standing.md."
+    )
+    jwt_stale_seconds: float = _set(
+        "identity",
+        "86400",
+        c.number(60, 30 * 86400),
+        "How long an issuer's old keys are used while it cannot be reached. After that, 503.",
+    )
     insecure_jwks_http: bool = _set(
         "identity", "false", c.flag, "Fetch keys over plain http from another machine. For trials only."
     )
 
     policy_file: tuple[Path, ...] | None = _set(
         "policy", "", c.paths, "Policy files (TOML), see docs/policy.md; several hold together."
+    )
+    policy_url: str | None = _set(
+        "policy", "", c.url, "Where signed policy bundles are published instead, see docs/distribution.md."
+    )
+    policy_key_file: Path | None = _set(
+        "policy", "", c.path, "The public keys that may sign bundles, PEM or JWK set."
+    )
+    policy_poll_seconds: float = _set(
+        "policy", "60", c.number(0.1, 86400), "How often the address is asked for a new bundle."
+    )
+    policy_max_age_seconds: float = _set(
+        "policy",
+        "0",
+        c.number(0, 31_536_000),
+        "Not ready when the address has confirmed the bundle for this long no more; 0: never mind.",
+    )
+    policy_store_file: Path | None = _set(
+        "policy", "", c.path, "Where the last good bundle is kept, for a start while the address is down."
+    )
+    policy_ca_file: Path | None = _set(
+        "policy",
+        "",
+        c.path,
+        "PEM file of the authorities that the address's certificate is checked with; default: the system's.",
     )
     mode: str = _set(
         "policy",
@@ -121,11 +223,22 @@ class Settings:
         c.choice("refuse", "allow"),
         "What happens to operations outside the backend's table, for callers that no moratorium binds.",
     )
-    block_status: int = _set("policy", "451", c.whole(400, 499), "Status of a block: 451 or 403.")
+    block_status: int | None = _set(
+        "policy",
+        "",
+        c.whole(400, 499),
+        "Status of a block: 451 or 403; default: the backend's preferred one.",
+    )
     operator_url: str | None = _set(
         "policy", "", c.url, "Names you as the blocker in the answer (`Link: rel=blocked-by`, RFC 7725)."
     )
     timezone: str = _set("policy", "UTC", c.timezone, "Where dates without an offset are read.")
+    media: str = _set(
+        "policy",
+        "any",
+        c.choice("any", "inline-only"),
+        "`inline-only` refuses calls that name their image by address, bucket or path, see docs/backends.md.",
+    )
 
     start: str | None = _set("short", "", c.text, "In force from this date or time on; empty: since ever.")
     end: str | None = _set(
@@ -156,6 +269,9 @@ class Settings:
         c.text,
         "Where decision records are appended, one JSON object a line; `-` is standard output.",
     )
+    uses_file: Path | None = _set(
+        "proof", "", c.path, "Where uses of exemptions with a limit are counted; such a policy needs it."
+    )
     on_audit_failure: str = _set(
         "proof",
         "refuse",
@@ -164,6 +280,12 @@ class Settings:
     )
 
     max_body_bytes: int = _set("limits", "16MiB", c.size, "Largest request body.")
+    max_buffered_bytes: int = _set(
+        "limits",
+        "256MiB",
+        c.size,
+        "Bodies that are held at a time while they are read, of each worker; calls beyond that get 503.",
+    )
     max_head_bytes: int = _set("limits", "64KiB", c.size, "Largest request head.")
     max_connections: int = _set(
         "limits", "1024", c.whole(1, 100000), "Client connections at a time, of each worker; more get 503."

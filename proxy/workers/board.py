@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from proxy.distribution.subscription import Subscription
 from proxy.doors.health import Component, Probes, make_health_app
 from proxy.metrics import Metrics, Observed, make_registry
 from proxy.policy.model import Policy
 from proxy.settings import Settings
 from proxy.version import __version__
 from proxy.workers.child import Child
-from proxy.workers.sums import Sums, show
+from proxy.workers.sums import KEY_FETCHES, Sums, show
 
 
 @dataclass
@@ -23,9 +24,11 @@ class Board:
     settings: Settings
     policy: Policy
     clock: Callable[[], float]
+    issuers: tuple[str, ...] = ()
     children: dict[int, Child] = field(default_factory=dict)
     sums: Sums = field(default_factory=Sums)
     metrics: Metrics = field(default_factory=Metrics)
+    subscription: Subscription | None = None
     restarts: int = 0
     started: bool = False
     draining: bool = False
@@ -48,10 +51,15 @@ class Board:
         self.metrics.in_flight = self.sums.in_flight
         ends = [snapshot.certificate_ends for snapshot in living if snapshot.certificate_ends is not None]
         self.metrics.certificate_ends = min(ends, default=None)
+        self.metrics.clock_offsets = {
+            source: max((s.clock_offsets.get(source, 0.0) for s in living), key=abs)
+            for source in sorted({source for s in living for source in s.clock_offsets})
+        }
 
     def components(self) -> list[Component]:
         """The first fault of each kind, with the worker that has it."""
-        parts: dict[str, str | None] = {"policy": None, "keys": None, "audit": None, "workers": None}
+        old = self.subscription.fault() if self.subscription is not None else None
+        parts: dict[str, str | None] = {"policy": old, "keys": None, "audit": None, "workers": None}
         for number in range(1, self.settings.workers + 1):
             child = self.children.get(number)
             fault = f"worker {number} is not there" if child is None else child.fault()
@@ -68,7 +76,18 @@ class Board:
             if child.serving:
                 for issuer, moment in child.snapshot.keys.items():
                     times[issuer] = min(moment, times.get(issuer, moment))
-        return times or {self.settings.jwt_issuer: 0.0}
+        return {issuer: times.get(issuer, 0.0) for issuer in self.issuers}
+
+    def key_fetches(self) -> dict[str, tuple[int, int]]:
+        """For each issuer, how often all workers together had its keys, and how often not."""
+        counts = self.sums.counts
+        return {
+            issuer: (
+                counts.get((KEY_FETCHES, issuer, "success"), 0),
+                counts.get((KEY_FETCHES, issuer, "failure"), 0),
+            )
+            for issuer in self.issuers
+        }
 
     def door(self) -> web.Application:
         """The application of the metrics listener."""
@@ -78,8 +97,10 @@ class Board:
             clock=self.clock,
             policy=lambda: self.policy,
             keys=self.key_times,
+            key_fetches=self.key_fetches,
             tokens=lambda: self.sums.pair("tokens", "hits", "misses"),
             audit=lambda: self.sums.pair("audit", "records", "failures"),
+            distribution=lambda: self.subscription,
             restarts=lambda: self.restarts,
             workers=lambda: self.sums.usage,
         )

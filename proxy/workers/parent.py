@@ -12,8 +12,13 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.app import refuse_fixed
+from proxy.assembly.credentials import jwks_of
+from proxy.assembly.distribution import make_renewal
+from proxy.assembly.doors import open_doors
+from proxy.assembly.fixed import refuse_fixed
 from proxy.assembly.identity import make_rules
+from proxy.distribution.bundle import Bundle
+from proxy.distribution.subscription import Subscription
 from proxy.errors import ConfigurationError, SettingsError
 from proxy.version import __version__
 from proxy.watch import Watch, watch_forever
@@ -37,8 +42,16 @@ class Parent:
         reread: Callable[[], Configuration],
         watch: Watch,
         clock: Callable[[], float],
+        subscription: Subscription | None = None,
     ) -> None:
-        self.board = Board(configuration.settings, configuration.policy, clock)
+        self.board = Board(
+            configuration.settings,
+            configuration.policy,
+            clock,
+            issuers=configuration.identity.names,
+            subscription=subscription,
+        )
+        self._subscription = subscription
         self._stop = asyncio.Event()
         self.crew = Crew(configuration, self.board, self._stop, self._spawn)
         self._reread = reread
@@ -62,6 +75,10 @@ class Parent:
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload()))
         self._expect_series()
         health = await self._start_health()
+        doors = await open_doors(settings, self.board.clock, lambda: jwks_of(self.board.settings))
+        if self._subscription is not None:
+            await self._subscription.begin(self._take)
+            self._spawn(self._subscription.poll_forever(self._take))
         places = bind_places(settings.listen, settings.workers)
         keepers = [self._spawn(self.crew.keep(number, places)) for number in range(1, settings.workers + 1)]
         self._spawn(self.crew.look_after())
@@ -70,7 +87,8 @@ class Parent:
             self._spawn(watch_forever(self._watch, settings.watch_seconds, self.reload))
         await self._stop.wait()
         await self._drain(keepers, places)
-        await health.cleanup()
+        for door in (*doors, health):
+            await door.cleanup()
         if self.crew.problems:
             raise SettingsError(self.crew.problems)
 
@@ -133,18 +151,32 @@ class Parent:
             try:
                 new = self._reread()
                 refuse_fixed(self.board.settings, new.settings)
-                agreed = await self._agree(new)
+                renew = make_renewal(self._subscription, new.settings)
+                if self._subscription is not None:
+                    new = new.under(self._subscription.bundle)
+                await self._go_on_under(new)
             except ConfigurationError as error:
                 self.board.metrics.reload_successful = 0
                 log.error("reload refused, the old configuration stays", extra={"problems": error.problems})
                 return
-            # From here there is no way back: who takes a place from now on starts with this.
-            self.crew.configuration = new
-            await self.crew.ask(agreed, "commit")
-            self.board.settings, self.board.policy = new.settings, new.policy
-            self._expect_series()
+            renew()
             self.board.metrics.reload_successful = 1
             log.info("reloaded", extra={"policy": new.policy.revision})
+
+    async def _take(self, bundle: Bundle) -> None:
+        """Have all go on under a policy that has been published. Raises `ConfigurationError`."""
+        async with self.crew.in_turn:
+            await self._go_on_under(self.crew.configuration.under(bundle))
+
+    async def _go_on_under(self, new: Configuration) -> None:
+        """All workers from now on, or, when it raises `ConfigurationError`, none."""
+        agreed = await self._agree(new)
+        # From here there is no way back: who takes a place from now on starts with this.
+        self.crew.configuration = new
+        await self.crew.ask(agreed, "commit")
+        self.board.settings, self.board.policy = new.settings, new.policy
+        self.board.issuers = new.identity.names
+        self._expect_series()
 
     async def _agree(self, new: Configuration) -> list[Child]:
         """The workers that are ready to change; one that has ended need not agree: its successor will do so.

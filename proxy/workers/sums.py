@@ -17,6 +17,8 @@ _NO_COUNTERS = frozenset({"in_flight", "reload_successful"})
 Key = TypeVar("Key")
 Number = TypeVar("Number", int, float)
 
+KEY_FETCHES = "key fetches"
+"""The room of what is counted by issuer and result."""
 NANO = 1_000_000_000
 """Seconds are counted in billionths."""
 CPU = "process_cpu_seconds_total"
@@ -32,6 +34,7 @@ class Snapshot(NamedTuple):
     keys: dict[str, float] = {}  # noqa: RUF012
     faults: dict[str, str | None] = {}  # noqa: RUF012
     certificate_ends: float | None = None
+    clock_offsets: dict[str, float] = {}  # noqa: RUF012
 
     def plain(self) -> list[Any]:
         """As JSON can carry it."""

@@ -23,7 +23,7 @@ from proxy.settings import Settings
 from proxy.workers.channel import UNASKED, Channel, Message
 from proxy.workers.configuration import Configuration
 from proxy.workers.places import Queue
-from proxy.workers.sums import NOTHING, Snapshot, counts_of
+from proxy.workers.sums import KEY_FETCHES, NOTHING, Snapshot, counts_of
 
 log = logging.getLogger("moratorium.workers")
 
@@ -111,7 +111,13 @@ class Worker:
 
     async def _start(self, given: Configuration) -> None:
         set_up(given.settings.log_level)
-        application = Application(given.settings, given.policy, lambda: given.settings)
+        application = Application(
+            given.settings,
+            given.policy,
+            lambda: given.settings,
+            standing_texts=given.standing_texts,
+            identity=given.identity,
+        )
         await application.start_as_worker(self._places[self._place - 1])
         self._application = application
         # What exists now lives as long as the process: keep the collector from walking it again and again.
@@ -121,7 +127,9 @@ class Worker:
     async def _prepare(self, given: Configuration) -> None:
         self._prepared = None
         if self._application is not None:
-            rules = await self._application.prepare(given.settings, given.policy)
+            rules = await self._application.prepare(
+                given.settings, given.policy, given.standing_texts, given.identity
+            )
             self._prepared = given.settings, rules
 
     def _commit(self) -> None:
@@ -161,13 +169,16 @@ class Worker:
             ("audit", "records"): audit.records,
             ("audit", "failures"): audit.failures,
         }
+        for issuer, (had, missed) in application.keys.fetches().items():
+            counts[KEY_FETCHES, issuer, "success"], counts[KEY_FETCHES, issuer, "failure"] = had, missed
         return Snapshot(
             counts=counts,
             in_flight=application.metrics.in_flight,
             usage=usage(),
-            keys=application.key_times(),
+            keys=application.keys.times(),
             faults={part.name: part.fault for part in application.components()},
             certificate_ends=application.metrics.certificate_ends,
+            clock_offsets=application.metrics.clock_offsets,
         )
 
 

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from proxy.authn.keys import KeySource
 from proxy.authn.keyset import KeySet
+from proxy.authn.sources import KeySource
 from tests.authn.tokens import jwk, jwks
 
 
@@ -24,12 +24,18 @@ class KeyServer:
         self.gate = asyncio.Event()
         self.gate.set()
         self.url = ""
+        self._next: bytes | None = None
+
+    def publish_after(self, body: bytes) -> None:
+        """The next answer is still the old one; those after it have this body."""
+        self._next = body
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request.path)
         self.asked.set()
         await self.gate.wait()
-        return web.Response(status=self.status, headers=self.headers, body=self.body)
+        body, self.body, self._next = self.body, self._next or self.body, None
+        return web.Response(status=self.status, headers=self.headers, body=body)
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ from typing import cast
 import pytest
 
 from proxy.authn.cache import TokenCache
-from proxy.authn.keyset import EMPTY
 from proxy.backends.base import Backend
 from proxy.messages import RequestHead, Slot
 from proxy.pipeline import Rules, authenticate
@@ -31,7 +30,7 @@ def head(token: bytes) -> RequestHead:
 
 @pytest.fixture
 def rules() -> Rules:
-    return Rules(cast("Backend", BareSlotBackend()), POLICY, TRUST)
+    return Rules(cast("Backend", BareSlotBackend()), POLICY, {ISSUER: TRUST})
 
 
 def test_an_unknown_token_is_a_miss() -> None:
@@ -112,19 +111,21 @@ def test_clear_forgets_everybody() -> None:
 
 def test_a_good_token_is_verified_once(rules: Rules) -> None:
     token = good()
-    first = authenticate(head(token), rules, KEYS, NOW)
+    first = authenticate(head(token), rules, {ISSUER: KEYS}, NOW)
 
     assert isinstance(first, Caller)
-    assert first == authenticate(head(token), rules, EMPTY, NOW)  # without a key: only the cache can know
+    assert first == authenticate(head(token), rules, {}, NOW)  # without a key: only the cache can know
     assert (rules.tokens.hits, rules.tokens.misses) == (1, 1)
 
 
 def test_a_kept_token_still_expires(rules: Rules) -> None:
     token = good()
-    authenticate(head(token), rules, KEYS, NOW)
+    authenticate(head(token), rules, {ISSUER: KEYS}, NOW)
 
-    assert isinstance(authenticate(head(token), rules, KEYS, NOW + 299 + LEEWAY), Caller)
-    assert Refusal(Reason.TOKEN_EXPIRED) == authenticate(head(token), rules, KEYS, NOW + 300 + LEEWAY)
+    assert isinstance(authenticate(head(token), rules, {ISSUER: KEYS}, NOW + 299 + LEEWAY), Caller)
+    assert Refusal(Reason.TOKEN_EXPIRED) == authenticate(
+        head(token), rules, {ISSUER: KEYS}, NOW + 300 + LEEWAY
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,27 +134,29 @@ def test_a_kept_token_still_expires(rules: Rules) -> None:
     ids=["expired", "unknown type", "forged", "malformed", "other audience"],
 )
 def test_a_refused_token_is_not_kept(token: bytes, rules: Rules) -> None:
-    refusal = authenticate(head(token), rules, KEYS, NOW)
+    refusal = authenticate(head(token), rules, {ISSUER: KEYS}, NOW)
 
     assert isinstance(refusal, Refusal)
-    assert refusal == authenticate(head(token), rules, KEYS, NOW)
+    assert refusal == authenticate(head(token), rules, {ISSUER: KEYS}, NOW)
     assert repr(rules.tokens) == "<TokenCache 0 of 10000>"
 
 
 def test_another_signature_over_the_same_claims_is_another_token(rules: Rules) -> None:
     token = good()
-    authenticate(head(token), rules, KEYS, NOW)
+    authenticate(head(token), rules, {ISSUER: KEYS}, NOW)
     text, _, _ = token.rpartition(b".")
     _, _, stranger = good(jti="x").rpartition(b".")
 
-    assert Refusal(Reason.TOKEN_SIGNATURE) == authenticate(head(text + b"." + stranger), rules, KEYS, NOW)
+    assert Refusal(Reason.TOKEN_SIGNATURE) == authenticate(
+        head(text + b"." + stranger), rules, {ISSUER: KEYS}, NOW
+    )
 
 
 def test_tokens_that_share_id_and_subject_are_kept_apart(rules: Rules) -> None:
     tokens = {kind: good(jti="1", sub="u", org_type=kind) for kind in ("police", "commercial")}
     for _ in range(2):
         for kind, token in tokens.items():
-            caller = authenticate(head(token), rules, KEYS, NOW)
+            caller = authenticate(head(token), rules, {ISSUER: KEYS}, NOW)
 
             assert isinstance(caller, Caller)
             assert (kind,) == caller.org_types
@@ -161,6 +164,6 @@ def test_tokens_that_share_id_and_subject_are_kept_apart(rules: Rules) -> None:
 
 def test_of_a_token_only_its_digest_is_kept(rules: Rules) -> None:
     token = signed(header(), {"iss": ISSUER, "aud": "face-api", "exp": int(NOW) + 9, "org_type": "police"})
-    authenticate(head(token), rules, KEYS, NOW)
+    authenticate(head(token), rules, {ISSUER: KEYS}, NOW)
 
     assert token not in vars(rules.tokens)["_entries"]

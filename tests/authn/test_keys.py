@@ -1,12 +1,16 @@
 """Keys over HTTP and from files: fetched once, bounded, and the old ones stay (threat T40)."""
 
 import asyncio
+import contextlib
 import gzip
 
 import pytest
 
-from proxy.authn.keys import MAX_BYTES, RemoteKeys
+from proxy.authn.download import MAX_BYTES
+from proxy.authn.keyring import KeyRing
+from proxy.authn.keys import RemoteKeys
 from proxy.authn.keyset import parse_keys
+from proxy.authn.sought import UNKNOWN_IDS_AT_ONCE
 from proxy.errors import KeysUnavailable
 from tests.authn.issuers import KeyServer, at_hand, raw_server
 from tests.authn.tokens import ISSUER, KEYS, FixedClock, jwk, jwks, mint
@@ -50,15 +54,72 @@ async def test_who_seeks_while_a_fetch_fails_is_told_so(source: RemoteKeys, issu
 
 
 @pytest.mark.parametrize(("later", "requests"), [(0, 1), (29.9, 1), (30, 2), (31, 2), (-1, 2)])
-async def test_made_up_key_ids_cost_one_request_per_cooldown(
+async def test_a_made_up_key_id_costs_one_request_per_cooldown(
     source: RemoteKeys, issuer: KeyServer, clock: FixedClock, later: float, requests: int
 ) -> None:
-    await source.refresh()
+    await source.seek("made-up")
     clock.now += later
     for _ in range(20):
-        await source.seek()
+        await source.seek("made-up")
 
     assert requests == len(issuer.requests)
+
+
+async def test_a_flood_of_made_up_key_ids_costs_few_requests_and_nobody_knows_about_the_rest(
+    source: RemoteKeys, issuer: KeyServer, clock: FixedClock
+) -> None:
+    await source.refresh()
+    outcomes = await asyncio.gather(*[source.seek(f"id-{n}") for n in range(500)], return_exceptions=True)
+    told = [type(outcome) for outcome in outcomes]
+
+    assert (told.count(KeysUnavailable), told.count(type(None))) == (500 - UNKNOWN_IDS_AT_ONCE, 5)
+    assert len(issuer.requests) <= 1 + UNKNOWN_IDS_AT_ONCE
+    assert at_hand(source) == KEYS
+
+    issuer.requests.clear()
+    for second in range(60):
+        clock.now += 1
+        for n in range(20):
+            with contextlib.suppress(KeysUnavailable):
+                await source.seek(f"id-{second}-{n}")
+    assert 1 < len(issuer.requests) <= 60 / 30 * UNKNOWN_IDS_AT_ONCE
+
+
+async def test_a_flood_leaves_room_for_those_whose_key_is_at_hand(
+    source: RemoteKeys, issuer: KeyServer, clock: FixedClock
+) -> None:
+    ring = KeyRing([source])
+    ring.begin()
+    await source.refresh()
+    before = ring.view(clock.now)
+    await asyncio.gather(*[source.seek(f"id-{n}") for n in range(500)], return_exceptions=True)
+
+    assert ring.view(clock.now) is before
+
+
+async def test_a_key_published_a_moment_after_a_fetch_is_found_by_one_more(
+    source: RemoteKeys, issuer: KeyServer
+) -> None:
+    await source.refresh()
+    issuer.body = OTHER
+    await asyncio.gather(*[source.seek("dev-2") for _ in range(20)])
+
+    assert (len(issuer.requests), at_hand(source)) == (2, parse_keys(OTHER))
+
+
+async def test_who_seeks_while_an_older_fetch_is_under_way_waits_for_a_newer_one(
+    source: RemoteKeys, issuer: KeyServer
+) -> None:
+    issuer.gate.clear()
+    refreshing = asyncio.create_task(source.refresh())
+    await issuer.asked.wait()
+    seeking = [asyncio.create_task(source.seek("dev-2")) for _ in range(3)]
+    await asyncio.sleep(0)
+    issuer.publish_after(OTHER)
+    issuer.gate.set()
+    await asyncio.gather(refreshing, *seeking)
+
+    assert (len(issuer.requests), at_hand(source)) == (2, parse_keys(OTHER))
 
 
 async def test_during_the_cooldown_after_a_failure_seeking_fails_at_once(

@@ -5,8 +5,8 @@ from pathlib import Path, PosixPath
 
 import pytest
 
-from proxy.authn.keys import FileKeys
 from proxy.authn.keyset import EMPTY, parse_keys
+from proxy.authn.sources import FileKeys
 from proxy.errors import KeysUnavailable
 from tests.authn.issuers import at_hand
 from tests.authn.tokens import ISSUER, KEYS, FixedClock, jwk, jwks, mint, pem
@@ -45,7 +45,7 @@ def replace(file: Path, content: bytes) -> None:
 
 
 async def test_a_file_is_read_when_it_is_asked_to_be(source: FileKeys, clock: FixedClock) -> None:
-    assert (at_hand(source), source.last_success) == (EMPTY, 0)
+    assert (source.held.keys, source.last_success) == (EMPTY, 0)
     await source.refresh()
 
     assert (KEYS, clock.now) == (at_hand(source), source.last_success)
@@ -158,3 +158,22 @@ async def test_a_folder_is_no_key_file(tmp_path: Path, clock: FixedClock) -> Non
     for attempt in (FileKeys(ISSUER, tmp_path, clock).refresh, FileKeys(ISSUER, tmp_path, clock).seek):
         with pytest.raises(KeysUnavailable, match="Is a directory"):
             await attempt()
+
+
+async def test_what_was_read_along_with_the_configuration_counts_first(file: Path, clock: FixedClock) -> None:
+    source = FileKeys(ISSUER, file, clock, SECOND)
+    await source.refresh()
+    assert parse_keys(SECOND) == at_hand(source)
+
+    await source.refresh()
+    assert at_hand(source) == KEYS
+
+
+async def test_a_broken_file_is_not_read_again_for_every_unknown_key(source: FileKeys, file: Path) -> None:
+    await source.refresh()
+    replace(file, b"{}")
+    for _ in range(5):
+        with pytest.raises(KeysUnavailable, match="not a JWK set"):
+            await source.seek("made-up")
+
+    assert source.failed == 1

@@ -15,6 +15,7 @@ from proxy.testing import Algorithm
 from tests.authn.tokens import (
     EVERY_ALGORITHM,
     ISSUER,
+    KEYS,
     LEEWAY,
     NOW,
     TRUST,
@@ -127,10 +128,10 @@ def test_the_public_key_is_never_a_shared_secret(secret: bytes, claimed: str, re
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "ES256K"])
 def test_even_if_the_settings_allowed_it_no_key_would_fit(algorithm: str) -> None:
     trust = replace(TRUST, algorithms=frozenset({algorithm}))
+    token = hmac_signed(header(alg=algorithm), claims(), SECRETS["PEM"])
 
-    assert judged(hmac_signed(header(alg=algorithm), claims(), SECRETS["PEM"]), trust) == NeedKey(
-        ISSUER, "dev-1"
-    )
+    assert judged(token, trust) == Reason.TOKEN_ALGORITHM
+    assert KEYS.find("dev-1", algorithm) == []
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "EdDSA"])
@@ -185,29 +186,45 @@ def test_a_key_that_is_not_at_hand_is_asked_for(keys: KeySet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "reason"),
     [
-        ("crit", ["exp"]),
-        ("crit", []),
-        ("crit", None),
-        ("crit", ["b64"]),
-        ("b64", False),
-        ("b64", True),
-        ("jwk", jwk_of(private_key("P-256").public_key())),
-        ("jku", "https://issuer.test/keys"),
-        ("x5u", "https://issuer.test/cert"),
-        ("x5c", ["MIIB"]),
-        ("cty", "JWT"),
-        ("zip", "DEF"),
-        ("enc", "A256GCM"),
+        ("crit", ["exp"], Reason.TOKEN_CRITICAL),
+        ("crit", [], Reason.TOKEN_CRITICAL),
+        ("crit", None, Reason.TOKEN_CRITICAL),
+        ("crit", ["b64"], Reason.TOKEN_CRITICAL),
+        ("b64", False, Reason.TOKEN_CRITICAL),
+        ("b64", True, Reason.TOKEN_CRITICAL),
+        ("jwk", jwk_of(private_key("P-256").public_key()), Reason.TOKEN_KEY_INCLUDED),
+        ("jku", "https://issuer.test/keys", Reason.TOKEN_KEY_INCLUDED),
+        ("x5u", "https://issuer.test/cert", Reason.TOKEN_KEY_INCLUDED),
+        ("x5c", ["MIIB"], Reason.TOKEN_KEY_INCLUDED),
+        ("jwk", None, Reason.TOKEN_KEY_INCLUDED),
+        ("cty", "JWT", Reason.TOKEN_NESTED),
+        ("zip", "DEF", Reason.TOKEN_NESTED),
+        ("enc", "A256GCM", Reason.TOKEN_NESTED),
     ],
     ids=str,
 )
-def test_a_header_that_asks_for_more_is_refused(name: str, value: Any) -> None:
-    key = private_key("P-256")
+def test_a_header_that_asks_for_more_is_refused_for_what_it_asks(
+    name: str, value: Any, reason: Reason
+) -> None:
+    strangers = private_key("P-256")
+    for head in (header(**{name: value}), header(**{name: value}, pad="x" * 600)):  # kept, and not kept
+        assert judged(signed(head, claims())) == reason
+        assert judged(signed(head, claims(), key=strangers)) == reason
+        assert judged(signed({**head, "alg": "none"}, claims())) == reason
 
-    assert judged(signed(header(**{name: value}), claims())) == Reason.TOKEN_MALFORMED
-    assert judged(signed(header(**{name: value}), claims(), key=key)) == Reason.TOKEN_MALFORMED
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (("enc", "jwk", "crit"), Reason.TOKEN_CRITICAL),
+        (("cty", "x5c"), Reason.TOKEN_KEY_INCLUDED),
+    ],
+    ids=str,
+)
+def test_of_several_faults_in_a_header_the_gravest_is_named(names: tuple[str, ...], reason: Reason) -> None:
+    assert judged(signed(header(**dict.fromkeys(names, 1)), claims())) == reason
 
 
 @pytest.mark.parametrize("kind", ["JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt", "application/jwt"])
@@ -219,10 +236,55 @@ def test_a_token_need_not_say_its_type() -> None:
     assert judged(signed(without(header(), "typ"), claims())) == CALLER
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["dpop+jwt", "logout+jwt", "secevent+jwt", "JWE", "JOSE", "JWT ", "", None, 1, ["JWT"], {}],
-    ids=str,
-)
+OTHER_TYPES: list[Any] = [
+    "dpop+jwt", "logout+jwt", "secevent+jwt", "id_token+jwt", "JWE", "JOSE", "JWT ", "application/", "",
+    "application/application/jwt", "at+\u200bjwt", "a\uff54+jwt", None, 1, True, ["JWT"], {},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OTHER_TYPES, ids=ascii)
 def test_a_token_of_another_type_is_refused(kind: Any) -> None:
-    assert judged(signed(header(typ=kind), claims())) == Reason.TOKEN_MALFORMED
+    assert judged(signed(header(typ=kind), claims())) == Reason.TOKEN_TYPE
+    assert judged(forged(header(typ=kind), claims())) == Reason.TOKEN_TYPE
+
+
+def test_an_issuer_can_be_held_to_types_of_its_own() -> None:
+    trust = replace(TRUST, token_types=frozenset({"application/Face+JWT"}))
+
+    assert judged(signed(header(typ="face+jwt"), claims()), trust) == CALLER
+    for head in (header(), header(typ="at+jwt"), without(header(), "typ")):
+        assert judged(signed(head, claims()), trust) == Reason.TOKEN_TYPE
+
+
+STRICT = replace(TRUST, token_types=frozenset({"at+jwt"}))
+ACCESS = {"sub": "u-1", "client_id": "c-1", "jti": "t-1"}
+
+
+def access_token(body: dict[str, Any]) -> bytes:
+    return signed(header(typ="at+jwt"), body)
+
+
+def test_an_issuer_can_be_held_to_access_tokens() -> None:
+    assert judged(access_token(claims(**ACCESS)), STRICT) == CALLER
+    for head in (header(), without(header(), "typ")):
+        assert judged(signed(head, claims(**ACCESS)), STRICT) == Reason.TOKEN_TYPE
+
+
+@pytest.mark.parametrize("name", ["sub", "client_id", "jti", "iat", "exp", "aud"])
+def test_an_access_token_lacks_nothing_that_its_standard_demands(name: str) -> None:
+    assert judged(access_token(without(claims(**ACCESS), name)), STRICT) == Reason.TOKEN_CLAIMS
+
+
+@pytest.mark.parametrize("name", ["sub", "client_id", "jti"])
+def test_an_access_token_says_nothing_with_an_empty_string(name: str) -> None:
+    assert judged(access_token(claims(**{**ACCESS, name: ""})), STRICT) == Reason.TOKEN_CLAIMS
+
+
+def test_an_access_token_without_an_issuer_is_nobodys() -> None:
+    assert judged(access_token(without(claims(**ACCESS), "iss")), STRICT) == Reason.TOKEN_ISSUER
+
+
+@pytest.mark.parametrize("name", ["jti", "sub", "client_id"])
+@pytest.mark.parametrize("value", [None, True, 7, 1.5, [], ["t-1"], {}], ids=ascii)
+def test_an_id_that_is_no_string_is_a_bad_claim(name: str, value: Any) -> None:
+    assert judged(good(**{name: value})) == Reason.TOKEN_CLAIMS

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from proxy.authn.verifier import verify
+from proxy.authn.standing import Revoked, Standing
+from proxy.authn.verifier import NeedKey, verify
 from proxy.policy.callers import Caller
 from proxy.policy.model import Refusal
 from proxy.policy.reasons import Reason
@@ -204,7 +205,31 @@ def test_a_verified_token_can_still_fail_to_name_a_caller(changes: dict[str, Any
 
 def test_a_refusal_never_quotes_the_token() -> None:
     for name in ("aud", "exp", "nbf", "org_type", "org_id", "purpose", "case_id"):
-        refusal = verify(good(**{name: ["sesame", {}]}), TRUST, KEYS, POLICY, NOW)
+        refusal = verify(good(**{name: ["sesame", {}]}), {ISSUER: TRUST}, {ISSUER: KEYS}, POLICY, NOW)
 
         assert isinstance(refusal, Refusal)
         assert "sesame" not in repr(refusal)
+
+
+REVOKED = {
+    "token": Revoked(tokens={ISSUER: {"t-1": NOW}}),
+    "subject": Revoked(subjects={ISSUER: {"u-1": NOW}}),
+    "organisation": Revoked(organisations={ISSUER: {"org-1": NOW}}),
+}
+
+
+@pytest.mark.parametrize("revoked", REVOKED.values(), ids=REVOKED.keys())
+def test_what_else_is_known_of_a_verified_token_is_asked_last(revoked: Revoked) -> None:
+    standing = Standing(revoked=revoked)
+
+    def at(now: float, token: bytes) -> Caller | Refusal | NeedKey:
+        return verify(token, {ISSUER: TRUST}, {ISSUER: KEYS}, POLICY, now, standing=standing)
+
+    before = at(NOW - 1, good(jti="t-1", sub="u-1"))
+
+    refusal = at(NOW, good(jti="t-1", sub="u-1"))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.reason, refusal.caller and refusal.caller.org_id) == (Reason.TOKEN_REVOKED, "org-1")
+    assert at(NOW, good(jti="t-1", sub="u-1", aud="other")) == Refusal(Reason.TOKEN_AUDIENCE)
+    assert isinstance(before, Caller)
+    assert before.valid_until == NOW

@@ -12,10 +12,11 @@ from proxy.authn.keyset import KeySet, parse_keys
 from proxy.authn.verifier import NeedKey, verify
 from proxy.errors import KeySetInvalid
 from proxy.messages import RequestHead, Slot
-from proxy.policy.callers import Caller
+from proxy.policy.callers import LEVELS, Caller
 from proxy.policy.model import Refusal
 from proxy.testing import Algorithm
 from tests.authn.tokens import (
+    DETAILED,
     ISSUER,
     KEYS,
     LEEWAY,
@@ -36,14 +37,25 @@ quick = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 
+CLAIMS = (
+    "iss", "aud", "exp", "nbf", "iat", "jti", "sub", "org_type", "org_id", "org_subtype", "org_level",
+    "jurisdiction", "subject_jurisdiction", "place_jurisdiction", "org_path", "on_behalf_of", "act",
+    "authorization_details", "purpose", "case_id", "media", "type", "id", "issued_at", "classes", "purposes",
+)  # fmt: skip
+claim_names = st.sampled_from(CLAIMS)
 numbers = st.integers() | st.integers(-(10**400), 10**400) | st.floats(allow_nan=False, allow_infinity=False)
-scalars = st.none() | st.booleans() | numbers | st.text(st.characters(codec="utf-8"), max_size=12)
+WORDS = ("police", "sheriff", "state", "US-MA", "warrant", "search", "missing-child", "camera", "pd-7")
+texts = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(WORDS)
+scalars = st.none() | st.booleans() | numbers | texts
 values = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+        | st.dictionaries(claim_names, inner, max_size=4)
+    ),
 )
 header_names = st.sampled_from(["alg", "kid", "typ", "crit", "jwk", "jku", "x5c", "b64", "zip", "x"])
-claim_names = st.sampled_from(["iss", "aud", "exp", "nbf", "iat", "org_type", "org_id", "purpose", "case_id"])
 headers = st.dictionaries(header_names, values, max_size=3)
 payloads = st.dictionaries(claim_names, values, max_size=4)
 
@@ -62,7 +74,7 @@ spelt = st.from_regex(rb"[A-Za-z0-9_=.-]{0,8}", fullmatch=True)
 
 
 def ask(token: bytes, keys: KeySet = KEYS) -> Caller | Refusal | NeedKey:
-    return verify(token, TRUST, keys, POLICY, NOW)
+    return verify(token, {ISSUER: TRUST}, {ISSUER: keys}, DETAILED, NOW)
 
 
 @given(st.binary(max_size=400))
@@ -93,7 +105,11 @@ def test_whatever_the_issuer_signs_gets_an_answer(body: dict[str, Any]) -> None:
 
     assert isinstance(outcome, Caller | Refusal)
     if isinstance(outcome, Caller):
-        assert POLICY.org_types.issuperset(outcome.org_types)
+        for _, principal in outcome.principals():
+            assert POLICY.org_types.issuperset(principal.org_types)
+            assert principal.org_subtype is None or principal.org_subtype in POLICY.org_subtypes
+            assert principal.level is None or principal.level in LEVELS
+        assert all(value in DETAILED.circumstances[name] for name, value in outcome.circumstances)
         assert outcome.issuer == ISSUER
         assert outcome.valid_until > NOW
 

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from base64 import urlsafe_b64encode
+from dataclasses import replace
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
@@ -28,7 +29,12 @@ POLICY = Policy(
     moratoria=(),
     org_types=frozenset({"police", "commercial", "child-safety"}),
     purposes=frozenset({"missing-child"}),
+    org_subtypes=frozenset({"municipal", "sheriff"}),
 )
+DETAILED = replace(
+    POLICY, circumstances={"media": frozenset({"camera", "other"}), "urgent": frozenset({"yes"})}
+)
+"""The same, with words for what issuers may say of a call."""
 TRUST = Trust(ISSUER, frozenset({AUDIENCE}), leeway=LEEWAY)
 EVERY_ALGORITHM = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 
@@ -166,5 +172,5 @@ def judged(
     token: bytes, trust: Trust = TRUST, keys: KeySet = KEYS, now: Instant = NOW
 ) -> Caller | Reason | NeedKey:
     """What `verify` says; of a refusal only the reason."""
-    outcome = verify(token, trust, keys, POLICY, now)
+    outcome = verify(token, {trust.issuer: trust}, {trust.issuer: keys}, POLICY, now)
     return outcome.reason if isinstance(outcome, Refusal) else outcome

@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from proxy.authn.keyset import EMPTY
+from proxy.distribution.address import Address
+from proxy.distribution.results import Result
+from proxy.distribution.subscription import Subscription
 from proxy.metrics import Metrics, MoratoriumCollector, Observed
 from proxy.policy.model import Mode, Policy, Window
 from proxy.policy.operations import CLASS_MEANINGS, OperationClass, operation
@@ -34,14 +38,20 @@ CONTRACT: dict[str, frozenset[str]] = {
     "moratorium_window_open": frozenset({"policy"}),
     "moratorium_window_changes_timestamp_seconds": frozenset({"policy"}),
     "moratorium_policy_info": frozenset({"revision"}),
+    "moratorium_policy_serial": frozenset(),
+    "moratorium_policy_last_success_timestamp_seconds": frozenset(),
+    "moratorium_policy_fetch_total": frozenset({"result"}),
     "moratorium_config_last_reload_successful": frozenset(),
     "moratorium_jwks_last_success_timestamp_seconds": frozenset({"issuer"}),
+    "moratorium_jwks_fetch_total": frozenset({"issuer", "result"}),
     "moratorium_token_cache_hits_total": frozenset(),
     "moratorium_token_cache_misses_total": frozenset(),
     "moratorium_audit_records_total": frozenset(),
     "moratorium_audit_failures_total": frozenset(),
     "moratorium_tls_handshake_failures_total": frozenset(),
     "moratorium_connections_turned_away_total": frozenset(),
+    "moratorium_clock_offset_seconds": frozenset({"source"}),
+    "moratorium_clock_doubted_decisions_total": frozenset(),
     "moratorium_worker_restarts_total": frozenset(),
     "moratorium_build_info": frozenset({"version", "backend"}),
 }
@@ -56,6 +66,7 @@ VALUES: dict[str, frozenset[str]] = {
     "decision": frozenset(Decision),
     "reason": frozenset(Reason),
     "mode": frozenset(Mode),
+    "result": frozenset(Result),
 }
 
 SELECTOR = re.compile(r"([a-zA-Z_:][\w:]*)\s*\{([^{}]*)\}")
@@ -135,6 +146,7 @@ def exported() -> dict[str, frozenset[str]]:
     policy = Policy((moratorium,), frozenset({"police", "commercial"}), frozenset(), revision="r")
     metrics = Metrics()
     metrics.expect(policy, (operation("CompareFaces", OperationClass.COMPARE),))
+    metrics.clock_offsets = {"steady": 0.0}
     observed = Observed(
         version="0",
         backend="generic",
@@ -143,6 +155,8 @@ def exported() -> dict[str, frozenset[str]]:
         keys=lambda: {"https://id.example.com": 1.0},
         tokens=lambda: (0, 0),
         audit=lambda: (0, 0),
+        key_fetches=lambda: {"https://id.example.com": (1, 0)},
+        distribution=lambda: Subscription(Address("https://a"), EMPTY, None, lambda: 1.0),
     )
     found: dict[str, frozenset[str]] = {}
     for family in MoratoriumCollector(metrics, observed).collect():

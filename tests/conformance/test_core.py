@@ -6,12 +6,12 @@ import pytest
 
 from proxy.audit.record import fields_of
 from proxy.authn.keyset import parse_keys
-from proxy.authn.verifier import NeedKey, Trust
+from proxy.authn.verifier import Trust
 from proxy.backends.registry import make_backend
 from proxy.messages import RequestHead
 from proxy.pipeline import Rules, check
 from proxy.policy.document import build, parse
-from proxy.policy.model import Mode
+from proxy.policy.model import Mode, Verdict
 from proxy.testing import TokenMint
 from tests.conformance.cases import Case, load
 
@@ -24,14 +24,16 @@ def test_the_core_decides(case: Case, mint: TokenMint, jwks: bytes) -> None:
         unknown_operation="allow" if case.settings.get("unknown_operation") == "allow" else "refuse",
     )
     trust = Trust(mint.issuer, frozenset({mint.audience}))
-    rules = Rules(make_backend(case.backend, policy.routes), policy, trust)
+    rules = Rules(make_backend(case.backend, policy.routes), policy, {trust.issuer: trust})
     fields = tuple((name.lower().encode(), value.encode()) for name, value in case.fields(mint))
     head = RequestHead(case.method.encode(), case.target.encode(), b"1.1", fields)
 
-    verdict = check(head, rules, parse_keys(jwks), case.instant)
+    verdict = check(head, rules, {trust.issuer: parse_keys(jwks)}, case.instant)
 
-    assert not isinstance(verdict, NeedKey)
-    record = fields_of(verdict, "id", case.instant, revision="r", mode=policy.mode, instance="i")
+    assert isinstance(verdict, Verdict)
+    record = fields_of(
+        verdict, "id", case.instant, revision="r", mode=policy.mode, instance="i", backend=case.backend
+    )
     want = case.want
     expected: dict[str, Any] = {"decision": want["decision"], "reason": want["reason"]}
     expected |= {key: want[key] for key in ("rule", "exemption") if key in want}

@@ -171,12 +171,22 @@ def test_the_readmes_explain_command_runs_and_blocks() -> None:
 
 
 def test_the_policy_pages_example_loads() -> None:
-    example, route = blocks(page("docs/policy.md"), "toml")
+    example, *_, route = blocks(page("docs/policy.md"), "toml")
 
     policy = build(parse(example + route, "docs/policy.md"))
 
     assert policy.moratoria[0].id == "city-ban"
     assert policy.routes[0].operation.name == "compare"
+
+
+def test_the_policy_pages_pieces_make_a_moratorium() -> None:
+    _, *pieces, _ = blocks(page("docs/policy.md"), "toml")
+
+    policy = build(parse('schema = 1\n[[moratorium]]\nid = "whole"\n' + "".join(pieces), "docs/policy.md"))
+
+    (whole,) = policy.moratoria
+    assert (len(whole.concerns), len(whole.windows), len(whole.history)) == (3, 1, 2)
+    assert len(whole.exemptions[0].conditions) == 3
 
 
 def test_the_policy_pages_error_is_what_people_see() -> None:

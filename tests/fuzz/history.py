@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 from proxy.audit.sink import Sink
 from proxy.authn.keyset import KeySet, parse_keys
-from proxy.authn.verifier import NeedKey, Trust
+from proxy.authn.verifier import KeySets, NeedKey, Trust
 from proxy.backends.generic import Generic
-from proxy.enforcer import Enforcer, Memo
-from proxy.errors import KeysUnavailable
+from proxy.enforcer import Denied, Enforcer, Memo
 from proxy.messages import RequestHead
 from proxy.metrics import Metrics
-from proxy.pipeline import Rules, check, refused
+from proxy.pipeline import NeedBody, Rules, check, refused
+from proxy.policy.callers import Instant
 from proxy.policy.document import build, parse
 from proxy.policy.model import Permit, Policy, Refusal, Verdict
 from proxy.policy.reasons import Decision, Reason
@@ -37,7 +37,11 @@ def _keys(*mints: TokenMint) -> KeySet:
     return parse_keys(json.dumps({"keys": [key for mint in mints for key in mint.jwks()["keys"]]}).encode())
 
 
-KEY_SETS = [_keys(OLD), _keys(OLD), _keys(NEW), _keys(OLD, NEW), _keys(SAME_ID), None]
+KEY_SETS: list[KeySets] = [
+    *({OLD.issuer: _keys(*mints)} for mints in ((OLD,), (OLD,), (NEW,), (OLD, NEW), (SAME_ID,))),
+    {},
+]
+"""What may be at hand; nothing: the keys cannot be had."""
 TRUST = Trust(OLD.issuer, frozenset({OLD.audience}))
 
 
@@ -92,22 +96,14 @@ EQUAL_HEADS = [RequestHead(*head) for head in HEADS]
 
 
 class Keys:
-    """A key source that gives what it is told to; None: cannot be had."""
+    """Gives the keys that it is told to."""
 
-    issuer = OLD.issuer
-    last_success = 0.0
-    at_hand: KeySet | None = None
+    at_hand: KeySets = {}  # noqa: RUF012  (never written to)
 
-    @property
-    def keys(self) -> KeySet:
-        if self.at_hand is None:
-            raise KeysUnavailable(self.issuer, "told so")
+    def view(self, now: Instant) -> KeySets:  # noqa: ARG002
         return self.at_hand
 
-    async def refresh(self) -> None:
-        """Nothing to do."""
-
-    async def seek(self) -> None:
+    async def seek(self, issuer: str, kid: str | None) -> None:
         """Nothing to do."""
 
 
@@ -123,7 +119,7 @@ class Step(NamedTuple):
 
 
 def _rules(policy: Policy) -> Rules:
-    return Rules(Generic(policy.routes), policy, TRUST)
+    return Rules(Generic(policy.routes), policy, {TRUST.issuer: TRUST})
 
 
 class History:
@@ -150,8 +146,9 @@ class History:
 
     def fresh(self, head: RequestHead) -> Verdict | NeedKey:
         """Without a memory of any kind."""
-        keys = self.source.at_hand if self.source.at_hand is not None else KeySet(())
-        return check(head, _rules(self.enforcer.rules.policy), keys, self.clock.now)
+        outcome = check(head, _rules(self.enforcer.rules.policy), self.source.at_hand, self.clock.now)
+        assert not isinstance(outcome, NeedBody)
+        return outcome
 
     def ask(self, step: Step) -> None:
         head = (EQUAL_HEADS if step.equal else HEADS)[self.heads[step.head]]
@@ -161,7 +158,7 @@ class History:
             assert answer == expected
             expected = refused(Refusal(Reason.TOKEN_KEY_UNKNOWN), self.clock.now)
             answer = self.enforcer.admit(head, self.memos[step.memo], lacking=Reason.TOKEN_KEY_UNKNOWN)
-        assert not isinstance(answer, NeedKey)
+        assert isinstance(answer, Permit | Denied)
         assert answer.verdict._replace(holds_until=0.0) == expected._replace(holds_until=0.0)
         assert isinstance(answer, Permit) is (expected.decision is Decision.ALLOWED)
         # What is remembered may hold shorter than it could, never longer.

@@ -10,11 +10,11 @@ import h11
 
 from proxy.authn.verifier import NeedKey
 from proxy.messages import NO_TRAIL, BodyLength, Chunked, RequestHead, Trail
-from proxy.pipeline import check
+from proxy.pipeline import NeedBody, check
 from proxy.policy.model import Refusal, Verdict
 from proxy.policy.reasons import Reason
 from proxy.relay.framing import END_OF_HEAD, parse_request
-from proxy.relay.headers import HOP_BY_HOP, upstream_head
+from proxy.relay.headers import HOP_BY_HOP, forwarded_fields, upstream_head
 from proxy.relay.trail import Origin, call_lines, route_lines, trail_of
 from tests.fuzz.world import KEYS, NOW, World
 
@@ -36,7 +36,7 @@ There is nothing that we accept and h11 does not."""
 
 
 def examine(raw: bytes, world: World) -> Reason | None:
-    """Fail if the rule is broken; the reason of the decision, None where a key would be asked for."""
+    """Fail if the rule is broken; the decision's reason, None where key or body would be asked for."""
     end = raw.find(END_OF_HEAD)
     head = parse_request(raw[: end + 4] if end >= 0 else raw)
     if isinstance(head, Refusal):
@@ -45,8 +45,8 @@ def examine(raw: bytes, world: World) -> Reason | None:
     _as_it_came(raw[: end + 4], head)
     _as_it_goes(head, world)
     outcome = check(head, world.rules, KEYS, NOW)
-    assert isinstance(outcome, Verdict | NeedKey)
-    return None if isinstance(outcome, NeedKey) else outcome.reason
+    assert isinstance(outcome, Verdict | NeedKey | NeedBody)
+    return outcome.reason if isinstance(outcome, Verdict) else None
 
 
 def _as_it_came(raw: bytes, head: RequestHead) -> None:
@@ -81,7 +81,8 @@ def _as_it_goes(head: RequestHead, world: World) -> None:
 def sent(head: RequestHead, world: World, trail: Trail) -> bytes:
     """The head that would go upstream."""
     lines = route_lines(head, trail, Origin())
-    return upstream_head(head, world.rules.backend.forwards, HOST, lines) + call_lines(_ID, trail)
+    fields = forwarded_fields(head, world.rules.backend.forwards)
+    return upstream_head(head, fields, HOST, lines) + call_lines(_ID, trail)
 
 
 def read_one(raw: bytes, length: BodyLength) -> h11.Request:

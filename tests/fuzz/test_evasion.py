@@ -43,6 +43,16 @@ SUBJECTS = [
     Subject("aws-rekognition", _aws(b"SearchFacesByImage"), _aws(b"DetectText")),
     Subject("deepface", Call(b"POST", b"/verify", (POLICE,)), Call(b"POST", b"/analyze", (POLICE,))),
     Subject("deepface", Call(b"POST", b"/represent", (POLICE,)), Call(b"GET", b"/", (POLICE,))),
+    Subject(
+        "azure-face",
+        Call(b"POST", b"/face/v1.0/detect?returnFaceId=true", (POLICE,)),
+        Call(b"POST", b"/face/v1.0/detect?returnFaceId=false", (POLICE,)),
+    ),
+    Subject(
+        "compreface",
+        Call(b"POST", b"/api/v1/detection/detect?face_plugins=calculator", (POLICE,)),
+        Call(b"POST", b"/api/v1/detection/detect", (POLICE,)),
+    ),
     Subject("generic", Call(b"POST", b"/v1/search", (POLICE,)), Call(b"POST", b"/v1/detect", (POLICE,))),
     Subject("generic", Call(b"PUT", b"/v1/search", (POLICE,)), Call(b"GET", b"/v1/version", (POLICE,))),
 ]

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from proxy.authn.keyset import KeySet, parse_keys
-from proxy.authn.verifier import Trust
+from proxy.authn.keyset import parse_keys
+from proxy.authn.verifier import KeySets, Trust
 from proxy.backends.registry import NAMES, make_backend
 from proxy.pipeline import Rules
 from proxy.policy.document import build, parse
@@ -18,7 +18,7 @@ NOW = FixedClock.at(IN_FORCE).now
 MINT = TokenMint(
     algorithm="EdDSA", key=ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32)), clock=lambda: NOW
 )
-KEYS: KeySet = parse_keys(json.dumps(MINT.jwks()).encode())
+KEYS: KeySets = {MINT.issuer: parse_keys(json.dumps(MINT.jwks()).encode())}
 _OTHER_KEY = ed25519.Ed25519PrivateKey.from_private_bytes(b"1" * 32)
 _STRANGER = TokenMint(algorithm="EdDSA", key=_OTHER_KEY, kid="?", clock=lambda: NOW)
 _FORGER = TokenMint(algorithm="EdDSA", key=_OTHER_KEY, clock=lambda: NOW)
@@ -46,7 +46,7 @@ def world(backend: str, unknown: str = "refuse") -> World:
     text = MORATORIUM + (ROUTES if backend == "generic" else "")
     policy = build(parse(text, "fuzz"), unknown_operation="allow" if unknown == "allow" else "refuse")
     trust = Trust(MINT.issuer, frozenset({MINT.audience}))
-    return World(backend, Rules(make_backend(backend, policy.routes), policy, trust))
+    return World(backend, Rules(make_backend(backend, policy.routes), policy, {trust.issuer: trust}))
 
 
 def worlds() -> list[World]:

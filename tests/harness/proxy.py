@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from proxy.app import Application
-from proxy.assembly.files import texts_of
-from proxy.assembly.policy import make_policy
+from proxy.assembly.distribution import make_subscription
+from proxy.assembly.policy import policy_at_hand
 from proxy.relay import server
 from proxy.settings import read_settings
 from proxy.testing import TokenMint
@@ -186,7 +186,11 @@ def write_settings(
 def _application(environ: dict[str, str], clock: FixedClock) -> Application:
     settings = read_settings(environ)
     application = Application(
-        settings, make_policy(settings, texts_of(settings)), lambda: read_settings(environ), clock
+        settings,
+        policy_at_hand(settings, None),
+        lambda: read_settings(environ),
+        clock,
+        subscription=make_subscription(settings, clock),
     )
     # Not settings, and much too patient for a test.
     context = application.relay.context

@@ -16,6 +16,7 @@ from proxy.policy.schema import SCHEMA, as_json
 from proxy.policy.shorthand import document_of
 
 ROOT = Path(__file__).parents[2]
+SHIPPED = sorted(p for p in (ROOT / "config/policies").glob("*.toml") if ".cases" not in p.suffixes)
 
 MINIMAL = """
 schema = 1
@@ -148,7 +149,7 @@ def test_the_schema_for_editors_is_the_one_that_is_checked() -> None:
     assert json.loads(as_json()) == json.loads(json.dumps(SCHEMA))
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "config" / "policies").glob("*.toml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_every_shipped_policy_loads_and_says_that_it_is_no_legal_advice(path: Path) -> None:
     text = path.read_text("utf-8")
 

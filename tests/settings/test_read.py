@@ -53,6 +53,20 @@ def test_a_small_environment_is_enough() -> None:
     assert settings.max_body_bytes == 16 * 1024 * 1024
 
 
+def test_an_issuers_file_stands_for_all_settings_about_one_issuer() -> None:
+    alone = {"JWT_ISSUER": None, "JWT_AUDIENCE": None, "JWT_KEY_FILE": None}
+
+    settings = read(ISSUERS_FILE="issuers.toml", JWT_STALE_SECONDS="3600", **alone)
+
+    assert (settings.issuers_file, settings.jwt_issuer) == (Path("issuers.toml"), None)
+    assert settings.jwt_stale_seconds == 3600
+    assert problem(ISSUERS_FILE="issuers.toml", JWT_LEEWAY="5") == (
+        "MORATORIUM_ISSUERS_FILE: cannot be combined with MORATORIUM_JWT_ISSUER, MORATORIUM_JWT_AUDIENCE, "
+        "MORATORIUM_JWT_KEY_FILE, MORATORIUM_JWT_LEEWAY"
+    )
+    assert "MORATORIUM_JWT_ISSUER: is required, unless MORATORIUM_ISSUERS_FILE is set" in problem(**alone)
+
+
 def test_an_empty_variable_counts_as_not_set() -> None:
     assert read(END="", LISTEN="").listen == Address("127.0.0.1", 8080)
 
@@ -85,6 +99,7 @@ def test_everything_that_is_missing_is_reported_together() -> None:
         ("JWT_ALGORITHMS", "RS256,", "without empty members"),
         ("JWT_LEEWAY", "61", "61 is not between 0 and 60"),
         ("JWT_LEEWAY", "a minute", "'a minute' is not a number"),
+        ("JWT_STALE_SECONDS", "59", "59 is not between 60 and 2.592e+06"),
         ("JWT_JWKS_URL", "https://id.test/keys", "exactly one is needed, both are set"),
         ("MODE", "enforse", "did you mean 'enforce'?"),
         ("BLOCK_STATUS", "404", "404 is not for deepface; use 451 or 403"),
@@ -117,6 +132,11 @@ def test_everything_that_is_missing_is_reported_together() -> None:
         ("UPSTREAM_CLIENT_CERT_FILE", "c.pem", "MORATORIUM_UPSTREAM_CLIENT_KEY_FILE: is needed"),
         ("UPSTREAM_CA_FILE", "ca.pem", "is set, but MORATORIUM_UPSTREAM is plain http"),
         ("UPSTREAM_SERVER_NAME", "a", "is set, but MORATORIUM_UPSTREAM is plain http"),
+        ("POLICY_URL", "https://a/p.json", "cannot be combined with MORATORIUM_BLOCKED_ORG_TYPES"),
+        ("POLICY_URL", "https://a/p.json", "MORATORIUM_POLICY_KEY_FILE: is needed, or anybody on the way"),
+        ("POLICY_URL", "HTTP://a/p.json", "MORATORIUM_POLICY_URL: plain http is for this machine only"),
+        ("POLICY_STORE_FILE", "a", "MORATORIUM_POLICY_STORE_FILE: needs MORATORIUM_POLICY_URL as well"),
+        ("POLICY_POLL_SECONDS", "0", "0 is not between 0.1 and 86400"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_expected(name: str, value: str, expected: str) -> None:
@@ -130,6 +150,21 @@ def test_keys_come_over_https_or_from_this_machine() -> None:
     assert read(**elsewhere, INSECURE_JWKS_HTTP="true").insecure_jwks_http
     assert read(JWT_KEY_FILE=None, JWT_JWKS_URL="http://127.0.0.1:9100/keys").jwt_jwks_url
     assert read(JWT_KEY_FILE=None, JWT_JWKS_URL="http://localhost:9100/keys").jwt_jwks_url
+
+
+def test_a_policy_from_an_address_needs_its_key_and_nothing_else() -> None:
+    distributed: dict[str, str | None] = {
+        "BLOCKED_ORG_TYPES": None,
+        "POLICY_URL": "https://policies.test/p.json",
+        "POLICY_KEY_FILE": "publisher.pem",
+    }
+
+    assert read(**distributed).policy_poll_seconds == 60
+    assert read(**distributed | {"POLICY_URL": "http://127.0.0.1/p.json"}).policy_url
+    assert "one policy is enough, both are set" in problem(**distributed, POLICY_FILE="p.toml")
+    assert "less than twice" in problem(**distributed, POLICY_MAX_AGE_SECONDS="119")
+    plain = distributed | {"POLICY_URL": "http://127.0.0.1/p.json"}
+    assert "MORATORIUM_POLICY_CA_FILE: is set, but" in problem(**plain, POLICY_CA_FILE="ca.pem")
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,17 @@ async def test_it_is_closed_when_its_decision_no_longer_holds(caller: str, then:
         await until(lambda: echo.open == 0, "the upstream's end to close")
 
 
+async def test_it_is_closed_when_the_rules_are_others() -> None:
+    """A revocation comes with a reload, and must not wait for the token to end."""
+    async with live() as (proxy, echo), socket_to(proxy) as socket:
+        await socket.send_bytes(b"before")
+        assert await socket.receive_bytes() == b"before"
+        await proxy.application.reload()
+
+        assert (await socket.receive()).type in (WSMsgType.CLOSED, WSMsgType.CLOSE, WSMsgType.ERROR)
+        await until(lambda: echo.open == 0, "the upstream's end to close")
+
+
 async def test_it_is_closed_when_nobody_says_anything() -> None:
     async with live(tunnel_idle_seconds="0.2") as (proxy, echo), socket_to(proxy) as socket:
         assert (await socket.receive()).type in (WSMsgType.CLOSED, WSMsgType.CLOSE, WSMsgType.ERROR)

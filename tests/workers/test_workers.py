@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ import pytest
 
 from proxy.errors import SettingsError
 from proxy.settings.convert import Address
+from proxy.testing import TokenMint
 from proxy.workers.places import bind_places
 from tests.harness.client import Answer, AnswerCutError, RawClient, call, request
 from tests.harness.process import POLICY, Samples, Served, falls, serving, value
@@ -195,6 +197,46 @@ async def test_a_broken_policy_changes_nothing_in_any_worker_nor_in_one_that_com
         workers = served.workers()
         served.process.kill()
         await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "orphans to end")
+
+
+async def test_all_workers_take_a_new_issuers_file_and_none_takes_a_broken_one(tmp_path: Path) -> None:
+    file = tmp_path / "issuers.toml"
+    one = '[[issuer]]\nissuer = "https://issuer.test"\nkey_file = "keys.json"\naudiences = ["face-api"]\n'
+    other = TokenMint("other", algorithm="EdDSA")
+    (tmp_path / "other.json").write_text(json.dumps(other.jwks()))
+    two = one + '[[issuer]]\nissuer = "other"\nkey_file = "other.json"\naudiences = ["face-api"]\n'
+    file.write_text("schema = 1\n" + one)
+    only = {"jwt_issuer": "", "jwt_audience": "", "jwt_key_file": "", "issuers_file": str(file)}
+    async with RecordingUpstream() as upstream, serving(tmp_path, upstream, workers="2", **only) as served:  # type: ignore[arg-type]
+
+        async def statuses() -> set[int]:
+            bearer = [("Authorization", f"Bearer {other.token('commercial')}")]
+            return {(await call(served.port, *SEARCH, bearer, b"{}")).status for _ in range(20)}
+
+        async def reloaded(text: str, message: str) -> None:
+            file.write_text("schema = 1\n" + text)
+            seen = served.said(message)
+            served.hang_up()
+            await until(lambda: served.said(message) > seen, message)
+
+        assert await statuses() == {401}
+        await reloaded(two, "reloaded")
+        assert await statuses() == {200}
+        (tmp_path / "other.json").write_text("{}")
+        await reloaded(two, REFUSED)
+        os.kill(served.workers()[1], signal.SIGKILL)
+        await until(lambda: served.said(ENDED), "the end to be seen")
+        await until_ready(served)
+
+        # Also the one that has just come, whatever stands in the file.
+        assert await statuses() == {200}
+        samples = await served.scrape()
+        assert value(samples, "moratorium_jwks_fetch_total", issuer="other", result="success") >= 2
+        assert value(samples, "moratorium_jwks_last_success_timestamp_seconds", issuer="other") > 0
+
+        await reloaded(one, "reloaded")
+        assert await statuses() == {401}
+        assert value(await served.scrape(), "moratorium_jwks_fetch_total", issuer="other") == 0
 
 
 def slow(message: Message) -> tuple[Step, ...]:

@@ -1,0 +1,1 @@
+"""Things to start from: what somebody would write who adds to moratorium."""

@@ -1,0 +1,1 @@
+"""WHAT IF: recorded questions asked again, of another policy."""
