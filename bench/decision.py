@@ -25,7 +25,7 @@ from proxy.backends.aws_rekognition import CONTENT_TYPE, AwsRekognition
 from proxy.enforcer import Memo, Telling
 from proxy.messages import RequestHead
 from proxy.metrics import Tally
-from proxy.pipeline import Rules, check
+from proxy.pipeline import Rules, check, judged
 from proxy.policy.callers import Caller, Principal
 from proxy.policy.document import build, parse
 from proxy.policy.engine import decide
@@ -127,6 +127,16 @@ def cached(policy: Policy, backend: AwsRekognition, rounds: int) -> list[Row]:
             rounds,
         )
         rows.append(again._replace(least=again.least / 2, median=again.median / 2))
+        operation = verdict.operation
+        assert operation is not None  # noqa: S101
+        rows.append(
+            timed(
+                f"decision, {name}, known token",
+                CACHED_GOAL,
+                partial(judged, caller, operation, rules, WHEN),
+                rounds,
+            )
+        )
         rows.append(
             timed(
                 f"request, {name}, other connection",

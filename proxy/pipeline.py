@@ -17,6 +17,7 @@ from proxy.policy.engine import NOTHING, decide, decide_at
 from proxy.policy.model import Policy, Refusal, Verdict
 from proxy.policy.operations import Operation
 from proxy.policy.reasons import MEANINGS, Decision, Reason
+from proxy.policy.remembered import Verdicts
 
 Question = tuple[bytes, bytes, bool, frozenset[bytes], list[tuple[bytes, bytes]]]
 
@@ -30,6 +31,7 @@ class Rules:
     trusts: Trusts
     tokens: TokenCache = field(default_factory=TokenCache)
     standing: Standing = NO_STANDING
+    verdicts: Verdicts = field(default_factory=Verdicts)
     _schemes: dict[bytes, bytes | None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,7 +92,20 @@ def check(
         return refused(operation, now, caller)
     if doubts:
         return decide_at((now, *doubts), caller, operation, rules.policy, spent)
-    return decide(caller, operation, rules.policy, now, spent)
+    return judged(caller, operation, rules, now, spent)
+
+
+def judged(
+    caller: Caller, operation: Operation, rules: Rules, now: Instant, spent: frozenset[str] = NOTHING
+) -> Verdict:
+    """The verdict on a caller that is known: remembered while it holds, else decided."""
+    if spent:
+        return decide(caller, operation, rules.policy, now, spent)
+    verdict = rules.verdicts.get(caller, operation, now)
+    if verdict is None:
+        verdict = decide(caller, operation, rules.policy, now)
+        rules.verdicts.put(verdict, caller, operation, now)
+    return verdict
 
 
 def _decide_sketch(
