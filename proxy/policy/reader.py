@@ -345,7 +345,7 @@ def dotted(path: Path) -> str:
 
 
 def _relations_of(table: dict[str, Any]) -> frozenset[Relation]:
-    """Everyone is a unit of someone: a city's police is excepted only if the city above it does not bind it."""
+    """A city's police is excepted only if the city above it does not bind it again."""
     return EVERY_RELATION - {Relation.UNIT_OF} if table.get("everyone") else EVERY_RELATION
 
 

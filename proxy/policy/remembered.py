@@ -39,7 +39,7 @@ class Verdicts:
         return known[1]
 
     def put(self, verdict: Verdict, caller: Caller, operation: Operation, now: Instant) -> None:
-        """Keep it, unless it holds for this instant only. The caller is kept, so that its id stays its own."""
+        """Keep it, unless it holds for this instant only. So is the caller: its id stays its own."""
         if verdict.holds_until <= now:
             return
         entry = self._entries.get(id(caller))

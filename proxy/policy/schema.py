@@ -54,7 +54,7 @@ JURISDICTIONS = _described(
 )
 WHOSE = _described(
     _list({"enum": ["bound", "caller", "principal", "subject", "place"]}),
-    "Whose place is looked at: of who is bound (default), the caller, whom it works for, the person, the camera.",
+    "Whose place: of who is bound (default), the caller, whom it works for, the person, the camera.",
 )
 MISSING = _described(
     {"enum": ["bind", "ignore"]}, "What a token that does not say counts as. Default bind: the rule applies."
