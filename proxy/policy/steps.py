@@ -21,6 +21,7 @@ from proxy.policy.conditions import (
     PurposeIsNot,
     Question,
     Shows,
+    within,
 )
 from proxy.policy.engine import opens
 from proxy.policy.instants import format_instant
@@ -217,7 +218,8 @@ def _unsaid(condition: Condition, question: Question) -> bool:
         case CircumstanceIs():
             return all(name != condition.name for name, _ in caller.circumstances)
         case PlaceIs():
-            return None in condition.of.places(question)
+            places = condition.of.places(question)
+            return None in places and not any(within(place, condition.jurisdictions) for place in places)
         case Shows():
             return all(evidence.type not in condition.types for evidence in caller.evidence)
         case _:
