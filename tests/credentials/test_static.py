@@ -1,6 +1,7 @@
 """Keys that stand in files: what the face API gets, and what happens when they change or are wrong."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,11 @@ async def test_a_call_for_which_there_is_no_key_is_refused_and_not_sent(tmp_path
 
 async def test_a_changed_key_file_is_used_without_a_restart(tmp_path: Path) -> None:
     file = key_file(tmp_path)
-    settings = {"upstream_auth": "bearer", "upstream_key_file": str(file), "watch_seconds": "0.02"}
+    settings: dict[str, Any] = {
+        "upstream_auth": "bearer",
+        "upstream_key_file": str(file),
+        "watch_seconds": "0.02",
+    }
     async with running_proxy(**settings) as proxy:
         key_file(tmp_path, "another-key")
         before = proxy.application.upstream

@@ -2,24 +2,13 @@
 
 import base64
 import json
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from proxy.demo.calls import PHOTOS
-from proxy.demo.callers import ONE, SAME_PERSON, SOMEONE_ELSE
+from proxy.demo import callers
 
-__all__ = [
-    "ONE",
-    "PHOTOS",
-    "SAME_PERSON",
-    "SOMEONE_ELSE",
-    "Body",
-    "as_form",
-    "as_json",
-    "as_multipart",
-    "inline",
-]
-
+PHOTOS = Path(callers.__file__).with_name("photos")
 DLIB = {"model_name": "Dlib", "detector_backend": "dlib"}
 _BOUNDARY = "a-boundary-that-no-photograph-holds"
 
@@ -36,7 +25,7 @@ def inline(photo: str) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode((PHOTOS / photo).read_bytes()).decode()}"
 
 
-def as_json(media_type: str = "application/json", **members: Any) -> Body:
+def as_json(media_type: str = "application/json", /, **members: Any) -> Body:
     """With dlib's models unless the members name others."""
     return Body(json.dumps({**DLIB, **members}).encode(), media_type)
 
@@ -47,13 +36,23 @@ def as_form(**members: str) -> Body:
 
 def as_multipart(**photos: str) -> Body:
     """Photographs as uploaded files."""
-    lines = [
-        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-        for name, value in DLIB.items()
-    ]
+    parts = [_part(f'"{name}"', value.encode()) for name, value in DLIB.items()]
     for name, photo in photos.items():
-        about = f'form-data; name="{name}"; filename="{photo}"\r\nContent-Type: image/jpeg'
         content = (PHOTOS / photo).read_bytes()
-        lines.append(f"--{_BOUNDARY}\r\nContent-Disposition: {about}\r\n\r\n".encode() + content + b"\r\n")
-    lines.append(f"--{_BOUNDARY}--\r\n".encode())
-    return Body(b"".join(lines), f"multipart/form-data; boundary={_BOUNDARY}")
+        parts.append(_part(f'"{name}"; filename="{photo}"\r\nContent-Type: image/jpeg', content))
+    return _multipart(parts)
+
+
+def as_fields(**fields: str) -> Body:
+    """Multipart without any file."""
+    return _multipart([_part(f'"{name}"', value.encode()) for name, value in {**DLIB, **fields}.items()])
+
+
+def _part(about: str, content: bytes) -> bytes:
+    head = f"--{_BOUNDARY}\r\nContent-Disposition: form-data; name={about}\r\n\r\n"
+    return head.encode() + content + b"\r\n"
+
+
+def _multipart(parts: list[bytes]) -> Body:
+    content = b"".join(parts) + f"--{_BOUNDARY}--\r\n".encode()
+    return Body(content, f"multipart/form-data; boundary={_BOUNDARY}")

@@ -4,11 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.demo.callers import BANK, INVESTIGATING, MISSING_CHILD, SHERIFF
+from proxy.demo.callers import (
+    BANK,
+    INVESTIGATING,
+    MISSING_CHILD,
+    ONE,
+    SAME_PERSON,
+    SHERIFF,
+    SOMEONE_ELSE,
+)
 from proxy.policy.reasons import Decision, Reason
-from tests.real.deepface.bodies import (
-    ONE, PHOTOS, SAME_PERSON, SOMEONE_ELSE, Body, as_form, as_json, as_multipart, inline,
-)  # fmt: skip
+from tests.real.deepface.bodies import PHOTOS, Body, as_form, as_json, as_multipart, inline
 
 EMPLOYER = {
     "org_type": "commercial", "org_id": "ludwig-works", "jurisdiction": "DE", "place_jurisdiction": "DE",
@@ -69,7 +75,7 @@ def vector(answer: Any) -> str:
 SEES: dict[str, Sees] = {"/verify": verified, "/search": found, "/register": inserted, "/represent": vector}
 
 
-def _allowed(sees: str, reason: Reason = Reason.NOT_BOUND, status: int = 200) -> Expected:
+def _allowed(sees: str, reason: Reason = Reason.NOT_COVERED, status: int = 200) -> Expected:
     return Expected(Decision.ALLOWED, reason, status, sees)
 
 
@@ -92,7 +98,7 @@ _AGE = as_json(img=inline(ONE), actions=["age"])
 _AGE_AND_MORE = as_json(img=inline(ONE), actions=["age", "emotion"])
 _BY_REFERENCE = _rejected(Reason.MEDIA_BY_REFERENCE, 403)
 # The server has no weights for traits here; its own words are what a caller must see.
-_ITS_400 = "the server's own 400"
+ITS_400 = "the server's own 400"
 
 CAST: tuple[Call, ...] = (
     Call("Bank", "verify, same person", "/verify", _SAME, BANK, _allowed("same person")),
@@ -141,18 +147,16 @@ CAST: tuple[Call, ...] = (
         _allowed("found collins", Reason.EXEMPT),
     ),
     Call("Police", "missing, no case number", "/verify", _SAME, MISSING_NO_CASE, _blocked()),
-    Call(
-        "Police", "analyze, age", "/analyze", _AGE, INVESTIGATING, _allowed(_ITS_400, Reason.NOT_COVERED, 400)
-    ),
+    Call("Police", "analyze, age", "/analyze", _AGE, INVESTIGATING, _allowed(ITS_400, status=400)),
     Call(
         "Employer",
         "verify, same person",
         "/verify",
         _SAME,
         EMPLOYER,
-        _allowed("same person", Reason.NOT_COVERED),
+        _allowed("same person"),
     ),
-    Call("Employer", "analyze, age", "/analyze", _AGE, EMPLOYER, _allowed(_ITS_400, Reason.NOT_COVERED, 400)),
+    Call("Employer", "analyze, age", "/analyze", _AGE, EMPLOYER, _allowed(ITS_400, status=400)),
     Call("Employer", "analyze, age and emotion", "/analyze", _AGE_AND_MORE, EMPLOYER, _blocked(EU)),
     Call("Employer", "analyze, actions left out", "/analyze", _EVERYTHING, EMPLOYER, _blocked(EU)),
     Call(

@@ -13,7 +13,10 @@ from typing import NamedTuple
 from proxy.demo.children import StartError, child
 
 WEIGHTS = ("dlib_face_recognition_resnet_model_v1.dat", "shape_predictor_5_face_landmarks.dat")
-_FIND = "from importlib.util import find_spec as f; print(f('face_recognition_models').submodule_search_locations[0])"
+_FIND = """
+import importlib.util
+print(importlib.util.find_spec("face_recognition_models").submodule_search_locations[0])
+"""
 # gunicorn's own words: method, path, status, two fields of the request.
 _LOGGED = "\t".join(("%(m)s", "%(U)s", "%(s)s", "%({authorization}i)s", "%({x-request-id}i)s"))
 # Nothing is downloaded, on no machine: weights that are not in the package are missing everywhere alike.
@@ -32,6 +35,9 @@ class Arrived(NamedTuple):
     request_id: str
 
 
+_PROBE = Arrived("GET", "/", 200, "-", "-")
+
+
 @dataclass
 class DeepFace:
     """The running server. `key` is what it wants to see in `Authorization: Bearer`."""
@@ -39,26 +45,26 @@ class DeepFace:
     port: int
     folder: Path
     key: str = field(repr=False)
-    probes: int = 0
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def arrived(self) -> list[Arrived]:
-        """All calls since it was up. Complete once it has ended."""
+        """All calls but those that asked whether it is up. Complete once it has ended."""
         calls = []
-        for line in (self.folder / "access.log").read_text("utf-8").splitlines()[self.probes :]:
+        for line in (self.folder / "access.log").read_text("utf-8").splitlines():
             method, path, status, authorization, request_id = line.split("\t")
-            calls.append(Arrived(method, path, int(status), authorization, request_id))
+            call = Arrived(method, path, int(status), authorization, request_id)
+            if call != _PROBE:
+                calls.append(call)
         return calls
 
 
 @contextlib.asynccontextmanager
 async def deepface(python: Path, folder: Path) -> AsyncIterator[DeepFace]:
     """Start the server with the interpreter that has deepface, and end it with the block."""
-    folder.mkdir()
-    await _link_weights(python, folder / ".deepface" / "weights")
+    _link_weights(await _models(python), folder / ".deepface" / "weights")
     server = DeepFace(_free_port(), folder, secrets.token_urlsafe(24))
     own = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LC_ALL", "TMPDIR")}
     env = own | _NO_NETWORK | {
@@ -76,18 +82,22 @@ async def deepface(python: Path, folder: Path) -> AsyncIterator[DeepFace]:
     ]
     async with child("DeepFace", command, env, folder) as started:
         await started.answers(server.url)
-        server.probes = len((folder / "access.log").read_text("utf-8").splitlines())
         yield server
 
 
-async def _link_weights(python: Path, weights: Path) -> None:
+async def _models(python: Path) -> Path:
+    """The folder with dlib's weights, as their package was installed for this interpreter."""
     asking = await asyncio.create_subprocess_exec(str(python), "-c", _FIND, stdout=asyncio.subprocess.PIPE)
     said, _ = await asking.communicate()
     if asking.returncode != 0:
         raise StartError(f"{python} has no face_recognition_models")
+    return Path(said.decode().strip()) / "models"
+
+
+def _link_weights(models: Path, weights: Path) -> None:
     weights.mkdir(parents=True)
     for name in WEIGHTS:
-        (weights / name).symlink_to(Path(said.decode().strip()) / "models" / name)
+        (weights / name).symlink_to(models / name)
 
 
 def _free_port() -> int:
