@@ -15,6 +15,7 @@ class Case(StrEnum):
     DOWN = "upstream down"
     TOO_LARGE = "too large"
     THROTTLED = "rate-limited by the upstream"
+    UNDECIDED = "issuer down"
 
 
 MEANINGS = {
@@ -26,9 +27,9 @@ MEANINGS = {
     Case.DOWN: "nobody listens where the face API should be",
     Case.TOO_LARGE: "an image of 17 MiB, where a request may have 16 MiB",
     Case.THROTTLED: "the face API says that there were too many calls",
+    Case.UNDECIDED: "the issuer's keys cannot be had, so the proxy can judge nobody and answers 503",
 }
 DENIALS = frozenset({Case.BLOCKED, Case.BAD_TOKEN, Case.EXPIRED})
-SUCCEEDS = frozenset({Case.ALLOWED, Case.EXEMPT})
 
 _POLICE: dict[str, Any] = {"org_type": "police", "org_id": "springfield-pd"}
 _SOUGHT: dict[str, Any] = {"purpose": "missing-persons", "case_id": "MP-1047"}
@@ -46,8 +47,8 @@ def claims(case: Case) -> dict[str, Any]:
 
 
 class Saw(NamedTuple):
-    """What the client told its user. `kind`: the class of the exception, "" for an answer; `says`: what was in
-    that answer, or the message."""
+    """What the client told its user. `kind`: the class of the exception, "" for an answer; `says`: what was
+    in that answer, or the message."""
 
     kind: str
     code: str

@@ -115,7 +115,11 @@ GOOGLE = Dialect(
     answer=Canned(
         200,
         "application/json; charset=UTF-8",
-        {"responses": [{"webDetection": {"webEntities": [{"score": LIKENESS / 100, "description": "Face"}]}}]},
+        {
+            "responses": [
+                {"webDetection": {"webEntities": [{"score": LIKENESS / 100, "description": "Face"}]}}
+            ]
+        },
     ),
     throttled=Canned(
         429,

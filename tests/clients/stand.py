@@ -1,11 +1,12 @@
-"""A face API of one dialect with two proxies in front of it: one that reaches it and one that does not."""
+"""A face API of one dialect behind proxies, one for each thing that can be the matter with them."""
 
+import asyncio
 import contextlib
 import json
 import os
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,24 +16,24 @@ from aiohttp import web
 from proxy.testing import TokenMint
 from tests.clients.dialects import Canned, Dialect
 from tests.harness.proxy import write_settings
-from tests.soak.process import proxy_process
+from tests.soak.process import ProxyProcess, proxy_process
 
 POLICY = Path(__file__).parents[2] / "config" / "policies" / "amazon-2020.toml"
+WELL, DOWN, BLIND = NAMES = ("well", "down", "blind")
+"""Nothing is the matter; its face API is down; its issuer is down, so that it can judge no token."""
 LARGEST = 32 * 1024 * 1024
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
 
 @dataclass
 class FaceApi:
-    """Answers every call alike. `leaked`: calls that still carried a JWT; `strange`: those without the key."""
+    """Answers every call alike. `leaked`: calls that still carried a JWT; `strange`: without the key."""
 
     dialect: Dialect
     throttles: bool = False
     calls: int = 0
     leaked: int = 0
     strange: int = 0
-    port: int = 0
-    answered: list[bytes] = field(default_factory=list)
 
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -51,20 +52,46 @@ def _response(canned: Canned) -> web.Response:
 
 @dataclass
 class Stand:
-    """`port`: the proxy before the face API; `dark_port`: the one whose face API is down."""
+    """`proxies`: by what is the matter with them. `face_port`: where the face API is."""
 
     dialect: Dialect
+    folder: Path
     face_api: FaceApi
-    mint: TokenMint
-    port: int
-    dark_port: int
-    records_files: tuple[Path, Path]
-    token_file: Path
-    credentials_port: int
+    face_port: int
+    mint: TokenMint = field(default_factory=TokenMint)
+    proxies: dict[str, ProxyProcess] = field(default_factory=dict)
+    credentials_port: int = field(default_factory=lambda: _free_port())
+
+    @property
+    def token_file(self) -> Path:
+        """Where the sidecar finds the token that it hands out."""
+        return self.folder / "token"
 
     def records(self) -> list[dict[str, Any]]:
-        """What both proxies have decided so far."""
-        return [json.loads(line) for file in self.records_files for line in _lines(file)]
+        """What all proxies have decided so far."""
+        files = [self.folder / name / "audit.jsonl" for name in self.proxies]
+        lines = [json.loads(line) for file in files for line in _lines(file)]
+        return [record for record in lines if "decision" in record]
+
+    def settings(self, name: str, dead_port: int) -> dict[str, str]:
+        """For the proxy of this name; nobody listens on `dead_port`."""
+        place = self.folder / name
+        place.mkdir()
+        upstream = dead_port if name == DOWN else self.face_port
+        policy = POLICY.read_text("utf-8")
+        settings = write_settings(place, upstream, self.mint, self.dialect.backend, policy, jwt_leeway="0")
+        if name == BLIND:
+            settings["MORATORIUM_JWT_KEY_FILE"] = ""
+            settings["MORATORIUM_JWT_JWKS_URL"] = f"http://127.0.0.1:{dead_port}/jwks.json"
+        if name == WELL and self.dialect.backend == "aws-rekognition":
+            settings["MORATORIUM_AWS_CREDENTIALS_LISTEN"] = f"127.0.0.1:{self.credentials_port}"
+            settings["MORATORIUM_AWS_CREDENTIALS_TOKEN_FILE"] = str(self.token_file)
+        # Nobody's own AWS settings, but those of the dialect.
+        return {
+            **{key: "" for key in os.environ if key.startswith("AWS_")},
+            **settings,
+            **self.dialect.settings,
+        }
 
 
 def _lines(file: Path) -> list[str]:
@@ -72,40 +99,23 @@ def _lines(file: Path) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def stand(dialect: Dialect, folder: Path, face_port: int | None = None) -> AsyncIterator[Stand]:
+async def stand(
+    dialect: Dialect, folder: Path, face_port: int = 0, names: Sequence[str] = NAMES
+) -> AsyncIterator[Stand]:
     """Start all of it. `face_port`: a face API that is running already, instead of the one here."""
     face_api = FaceApi(dialect)
     async with contextlib.AsyncExitStack() as stack:
-        if face_port is None:
-            face_port = face_api.port = await stack.enter_async_context(_listening(face_api))
+        face_port = face_port or await stack.enter_async_context(_listening(face_api))
         # Bound and never listening: whoever connects is refused, and nobody else can take the port.
         silent = stack.enter_context(socket.socket())
         silent.bind(("127.0.0.1", 0))
-        mint = TokenMint()
-        token_file, credentials_port = folder / "token", _free_port()
-        token_file.write_text(mint.token(), "utf-8")
-        fetched = {
-            "MORATORIUM_AWS_CREDENTIALS_LISTEN": f"127.0.0.1:{credentials_port}",
-            "MORATORIUM_AWS_CREDENTIALS_TOKEN_FILE": str(token_file),
-        }
-        places, ports = [], []
-        for name, upstream in (("up", face_port), ("down", int(silent.getsockname()[1]))):
-            place = folder / name
-            place.mkdir()
-            settings = write_settings(
-                place, upstream, mint, dialect.backend, POLICY.read_text("utf-8"), jwt_leeway="0"
-            )
-            wanted = fetched if name == "up" and dialect.backend == "aws-rekognition" else {}
-            # Nobody's own AWS settings, but those of the dialect.
-            cleared = {key: "" for key in os.environ if key.startswith("AWS_")}
-            running = await stack.enter_async_context(
-                proxy_process(place, {**cleared, **settings, **dialect.settings, **wanted})
-            )
-            places.append(place / "audit.jsonl")
-            ports.append(running.port)
-        yield Stand(
-            dialect, face_api, mint, ports[0], ports[1], (places[0], places[1]), token_file, credentials_port
-        )
+        built = Stand(dialect, folder, face_api, face_port)
+        built.token_file.write_text(built.mint.token(), "utf-8")
+        dead_port = int(silent.getsockname()[1])
+        started = [proxy_process(folder / name, built.settings(name, dead_port)) for name in names]
+        running = await asyncio.gather(*map(stack.enter_async_context, started))
+        built.proxies = dict(zip(names, running, strict=True))
+        yield built
 
 
 @contextlib.asynccontextmanager

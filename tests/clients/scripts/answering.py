@@ -1,7 +1,7 @@
-"""Reads calls from standard input, one JSON object a line, makes each, and says on standard output what it saw.
+"""Reads calls from standard input, one JSON object a line, makes each, and says in a line what it saw.
 
-A call has `endpoint`, `port`, `token`, `source` and `target` (image files), `large` and `session`: calls of one
-session are made with one client object, as a program would.
+A call has `endpoint`, `port`, `token`, `source` and `target` (image files), `large` and `session`: calls of
+one session are made with one client object, as a program would.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""compreface-sdk. The token is the API key. It never looks at a status: an error is an answer like any other."""
+"""compreface-sdk. The token is the API key. It looks at no status: an error is an answer like any other."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from requests.exceptions import RequestException
 from tests.clients.scripts.answering import Asked, Sdk, serve
 
 
-class Said(Exception):  # noqa: N818  (not an error to the SDK, which returns it)
+class Said(Exception):
     """The dict that the SDK returned is no result."""
 
     def __init__(self, answer: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
-"""google-cloud-vision over REST. The token is the access token of its credentials."""
+"""google-cloud-vision over REST. The token is the access token of its credentials, or its API key."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,25 @@ from tests.clients.scripts.answering import Asked, Sdk, serve
 
 
 def make(asked: Asked) -> Any:
+    options = {"api_endpoint": asked["endpoint"]}
+    if os.environ.get("TOKEN_AS_API_KEY"):
+        return vision.ImageAnnotatorClient(
+            transport="rest", client_options={**options, "api_key": asked["token"]}
+        )
     return vision.ImageAnnotatorClient(
-        transport="rest",
-        client_options={"api_endpoint": asked["endpoint"]},
-        credentials=Credentials(asked["token"]),
+        transport="rest", client_options=options, credentials=Credentials(asked["token"])
     )
 
 
 def call(client: Any, asked: Asked) -> str:
-    answer = client.annotate_image(
-        {
-            "image": {"content": Path(asked["source"]).read_bytes()},
-            "features": [{"type_": vision.Feature.Type.WEB_DETECTION}],
-        }
-    )
+    request = {
+        "image": {"content": Path(asked["source"]).read_bytes()},
+        "features": [{"type_": vision.Feature.Type.WEB_DETECTION}],
+    }
+    if os.environ.get("CALL_IN_BATCHES"):
+        answer = client.batch_annotate_images(requests=[request]).responses[0]
+    else:
+        answer = client.annotate_image(request)
     return f"{answer.web_detection.web_entities[0].score * 100:.1f}"
 
 
