@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from proxy.assembly.audit import make_archive
 from proxy.assembly.credentials import Upstream, make_upstream
 from proxy.assembly.distribution import make_renewal
 from proxy.assembly.doors import open_doors
@@ -20,7 +21,6 @@ from proxy.assembly.parts import Tls, make_manners, make_tls
 from proxy.assembly.policy import policy_at_hand
 from proxy.assembly.standing import make_standing
 from proxy.assembly.traffic import make_context, make_shares
-from proxy.audit.sink import Sink
 from proxy.authn.keyring import KeyRing
 from proxy.clock import Clock
 from proxy.distribution.bundle import Bundle
@@ -72,7 +72,9 @@ class Application:
         self._tls = make_tls(settings)
         self._next: tuple[Identity, KeyRing, Tls, Texts, Upstream] | None = None
         self._standing_texts = standing_texts_of(settings) if standing_texts is None else standing_texts
-        self.audit = Sink(settings.audit_file)
+        instance = secrets.token_hex(6)
+        self.archive = make_archive(settings, instance, clock)
+        self.audit = self.archive.journal
         self.identity = identity or make_identity(settings, identity_texts_of(settings))
         self._hear = Hearsay(clock)
         self.keys = make_keys(settings, self.identity, clock, hear=self._hear.issuer)
@@ -82,7 +84,7 @@ class Application:
             audit=self.audit,
             metrics=self.metrics,
             clock=clock,
-            instance=secrets.token_hex(6),
+            instance=instance,
             manners=make_manners(settings),
             allow_unrecorded=settings.on_audit_failure == "allow-and-count",
             ledger=Ledger(settings.uses_file),
@@ -162,7 +164,7 @@ class Application:
 
     def _open_audit(self) -> None:
         try:
-            self.audit.open()
+            self.archive.open(version=__version__, policy=self.enforcer.rules.policy.revision)
         except AuditUnwritable as error:
             raise SettingsError([f"MORATORIUM_AUDIT_FILE: {error.why}"]) from None
 
@@ -171,6 +173,7 @@ class Application:
         self.keys.keep(self.spawn)
         self.upstream.keep(self.spawn)
         self.spawn(self._watch_audit())
+        self.spawn(self.archive.tidy_forever())
         self.spawn(self._hear.watch_forever(self.metrics))
         self.spawn(self.relay.sweep_forever())
 
@@ -183,7 +186,7 @@ class Application:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for door in (*self._doors, *([self._health] if self._health is not None else ())):
             await door.cleanup()
-        self.audit.close()
+        self.archive.close()
         self.enforcer.ledger.close()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -247,7 +250,9 @@ class Application:
 
     def adopt(self, settings: Settings, rules: Rules) -> None:
         """Go on under these, at once and without fail."""
-        self._reopen_audit()
+        self.archive.reopen()
+        old, new = self.enforcer.rules.policy.revision, rules.policy.revision
+        self.audit.event("policy", self._clock(), old=old, new=new)
         self.metrics.expect(rules.policy, rules.backend.operations())
         before = self.enforcer.rules.tokens
         rules.tokens.hits, rules.tokens.misses = before.hits, before.misses
@@ -265,12 +270,6 @@ class Application:
 
     def _bundle(self) -> Bundle | None:
         return self._subscription.bundle if self._subscription is not None else None
-
-    def _reopen_audit(self) -> None:
-        try:
-            self.audit.open()
-        except AuditUnwritable as error:
-            log.error("audit not reopened", extra={"why": error.why})
 
     # ------------------------------------------------------------ what goes on in the background
 
@@ -291,10 +290,7 @@ class Application:
     async def _watch_audit(self) -> None:
         while True:
             await asyncio.sleep(AUDIT_WATCH_SECONDS)
-            if self.audit.moved():
-                self._reopen_audit()
-            elif self.audit.fault is not None:
-                self.audit.probe()
+            self.archive.look()
 
     # ------------------------------------------------------------ health
 
@@ -309,7 +305,7 @@ class Application:
         return [
             Component("policy", self._policy_fault()),
             Component("keys", self.keys.fault(now)),
-            Component("audit", self.audit.writable()),
+            Component("audit", self.audit.sink.writable()),
             *([Component("credential", upstream.fault(now))] if upstream.credential is not None else ()),
         ]
 

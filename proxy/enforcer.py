@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from proxy.audit.journal import Facts, Journal
 from proxy.audit.record import Template
-from proxy.audit.sink import Sink
 from proxy.authn.keyring import Keys, withdrawn
 from proxy.authn.verifier import KeySets, NeedKey
 from proxy.credentials.base import Credential
@@ -45,6 +45,12 @@ class Denied(NamedTuple):
     decision_id: bytes
     verdict: Verdict
     answer: Answer
+
+
+class NeedSync(NamedTuple):
+    """The call may go on as soon as its record is on the disk."""
+
+    permit: Permit
 
 
 class Telling(NamedTuple):
@@ -111,7 +117,7 @@ class Enforcer:
 
     rules: Rules
     keys: Keys
-    audit: Sink
+    audit: Journal
     metrics: Metrics
     clock: Callable[[], Instant]
     instance: str
@@ -144,7 +150,7 @@ class Enforcer:
         lacking: Reason | None = None,
         trail: Trail = NO_TRAIL,
         body: bytes | None = None,
-    ) -> Permit | Denied | NeedKey | NeedBody:
+    ) -> Permit | Denied | NeedKey | NeedBody | NeedSync:
         """Decide on one request.
 
         `lacking`: the key was asked for; what it means if it is still not there. `trail`: what a trusted peer
@@ -179,7 +185,22 @@ class Enforcer:
                 if isinstance(spent, NeedBody):
                     return spent
                 telling = spent
-        return self._tell(telling, now, trail=trail)
+        told = self._tell(telling, now, trail=trail)
+        return NeedSync(told) if self.audit.terms.synced and isinstance(told, Permit) else told
+
+    async def sync(self, need: NeedSync) -> Permit | Denied:
+        """Wait until the record is on the disk, with all others that wait."""
+        try:
+            await self.audit.disk.reached()
+        except AuditUnwritable as error:
+            self.audit.failures += 1
+            self.audit.sink.fault = error.why
+            log.error("decision not on the disk", extra={"why": error.why})
+            if not self.allow_unrecorded:
+                permit, now = need.permit, self.clock()
+                failure = _failure(permit.verdict, Reason.AUDIT_UNWRITABLE, now)
+                return self._deny(failure, now, permit.decision_id)
+        return need.permit
 
     def _spend(
         self,
@@ -250,6 +271,11 @@ class Enforcer:
         log.warning("upstream failed", extra={"reason": reason, "why": error.why})
         return self._deny(_failure(permit.verdict, reason, now), now, permit.decision_id)
 
+    def ended(self, permit: Permit, facts: Facts) -> None:
+        """Record how a permitted call ended."""
+        if self.audit.terms.outcomes:
+            self.audit.outcome(permit.decision_id, facts)
+
     def _check(
         self,
         head: RequestHead,
@@ -299,6 +325,7 @@ class Enforcer:
             mode=policy.mode,
             instance=self.instance,
             backend=self.rules.backend.name,
+            chain=self.audit.chain.id,
         )
         going_on = verdict.decision is Decision.ALLOWED
         tally = self.metrics.tally(verdict, policy.mode)
@@ -315,7 +342,7 @@ class Enforcer:
             self._count += 1
             decision_id = b"%b-%012x" % (self.prefix, self._count)
         try:
-            self.audit.write(telling.record.line(decision_id, now, trail))
+            self.audit.write(telling.record, decision_id, now, trail)
         except AuditUnwritable as error:
             log.error("decision not recorded", extra={"why": error.why, "reason": telling.verdict.reason})
             if not self.allow_unrecorded:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 FIELDS = (
     "issuer", "why", "reason", "address", "signal", "policy", "backend", "version", "problems", "task",
-    "worker", "count", "addresses", "serial", "result",
+    "worker", "count", "addresses", "serial", "result", "chain", "seq", "head",
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.audit.journal import Journal
 from proxy.audit.sink import Sink
 from proxy.authn.keyset import parse_keys
 from proxy.authn.verifier import KeySets, Trust
@@ -44,7 +45,7 @@ class World:
         self.keys = Keys()
         self.path = path
         self.enforcer = Enforcer(
-            rules=self.rules(), keys=self.keys, audit=Sink(str(path)), metrics=Metrics(),
+            rules=self.rules(), keys=self.keys, audit=Journal(Sink(str(path))), metrics=Metrics(),
             clock=lambda: self.now, instance="0" * 12,
         )  # fmt: skip
         self.memo = Memo()

@@ -8,7 +8,9 @@ FIXED = (
     "listen", "metrics_listen", "upstream", "backend", "upstream_ca_file", "upstream_server_name",
     "tls_cert_file", "audit_file", "workers", "watch_seconds", "policy_url", "policy_poll_seconds",
     "policy_max_age_seconds", "policy_store_file", "upstream_assertion_key_file", "admin_listen",
-    "aws_credentials_listen", "aws_credentials_token_file",
+    "aws_credentials_listen", "aws_credentials_token_file", "audit_key_file", "audit_witness",
+    "audit_checkpoint_records", "audit_checkpoint_seconds", "audit_outcomes", "audit_durability",
+    "audit_rotate_bytes", "audit_rotate_seconds", "audit_compress", "audit_keep_seconds",
 )  # fmt: skip
 
 

@@ -10,16 +10,16 @@ from functools import lru_cache, partial
 from math import floor, inf
 from typing import Any
 
-import orjson
-
+from proxy.audit.chain import VERSION, Chain, line_of
 from proxy.messages import NO_TRAIL, Trail
 from proxy.policy.callers import Caller, Evidence, Instant, Principal
 from proxy.policy.instants import format_instant
 from proxy.policy.model import Mode, Verdict
 from proxy.policy.operations import Operation
 
-VERSION = 2
 MASKED = ("token", "subject", "case_id", "body")
+UNCHAINED = Chain("")
+DECISION = "decision"
 
 
 def fields_of(
@@ -31,6 +31,7 @@ def fields_of(
     mode: Mode,
     instance: str,
     backend: str,
+    chain: Chain = UNCHAINED,
     trail: Trail = NO_TRAIL,
 ) -> dict[str, Any]:
     """The record as a mapping: the same fields for every outcome, null where there is nothing.
@@ -40,7 +41,9 @@ def fields_of(
     rule = verdict.rule
     return {
         "v": VERSION,
-        "time": _stamp(now),
+        "kind": DECISION,
+        "time": stamp(now),
+        **chain.place(),
         "id": decision_id,
         "request_id": trail.request_id.decode() or None,
         "trace_id": trail.trace_id.decode() or None,
@@ -100,12 +103,17 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
     return {
         "type": evidence.type,
         "sha256": evidence.digest,
-        "issued_at": evidence.issued_at,
-        "expires_at": evidence.expires_at if evidence.expires_at != inf else None,
+        "issued_at": _seconds(evidence.issued_at),
+        "expires_at": _seconds(evidence.expires_at) if evidence.expires_at != inf else None,
         "issued_by": evidence.issued_by,
         "classes": sorted(evidence.classes) or None,
         "purposes": sorted(evidence.purposes) or None,
     }
+
+
+def _seconds(instant: Instant) -> float:
+    """As RFC 8785 wants it: a whole number has no fraction, and nothing needs an exponent."""
+    return floor(instant) if instant < 1 or instant == floor(instant) else instant
 
 
 def _what(operation: Operation | None) -> dict[str, Any]:
@@ -121,48 +129,53 @@ def _what(operation: Operation | None) -> dict[str, Any]:
 
 
 class Template:
-    """The line of one verdict with gaps for id and time: most calls differ from the last in nothing else."""
+    """The line of one verdict with gaps: most calls differ from the last in id, time and place alone."""
 
-    __slots__ = ("_after", "_before", "_between", "_make", "_moment", "_to_second")
+    __slots__ = ("_after", "_before", "_make", "_moment", "_to_number", "_to_place", "_to_second", "_to_time")
 
-    def __init__(self, verdict: Verdict, *, revision: str, mode: Mode, instance: str, backend: str) -> None:
+    def __init__(
+        self, verdict: Verdict, *, revision: str, mode: Mode, instance: str, backend: str, chain: str = ""
+    ) -> None:
         self._make = partial(
             fields_of, verdict, revision=revision, mode=mode, instance=instance, backend=backend
         )
-        line = line_of(self._make(_ID, 0.0))
+        line = line_of(self._make(_ID, 0.0, chain=Chain(chain, head=_PREV.encode())))
         self._before, _, rest = line.partition(_ID.encode())
-        self._between, _, self._after = rest.partition(b"1970-01-01T00:00:00.000000Z")
+        self._to_place, _, rest = rest.partition(_PREV.encode())
+        to_number, number, rest = rest.partition(b',"seq":')
+        self._to_number = to_number + number
+        self._to_time, _, self._after = rest.removeprefix(b"0").partition(b"1970-01-01T00:00:00.000000Z")
         self._moment = -1
         self._to_second = b""
 
-    def line(self, decision_id: bytes, now: Instant, trail: Trail = NO_TRAIL) -> bytes:
+    def line(
+        self, decision_id: bytes, now: Instant, trail: Trail = NO_TRAIL, chain: Chain = UNCHAINED
+    ) -> bytes:
         """The bytes that `line_of` would give. What changes once a second is made once a second."""
         if trail is not NO_TRAIL:
-            return line_of(self._make(decision_id.decode(), now, trail=trail))
+            return line_of(self._make(decision_id.decode(), now, trail=trail, chain=chain))
         moment = floor(now)
         if moment != self._moment:
             self._moment = moment
-            self._to_second = self._between + _second(moment)
-        return b"%b%b%b%06dZ%b" % (
-            self._before, decision_id, self._to_second, (now - moment) * 1_000_000, self._after,
+            self._to_second = self._to_time + second(moment)
+        return b"%b%b%b%b%b%d%b%06dZ%b" % (
+            self._before, decision_id, self._to_place, chain.head, self._to_number, chain.seq,
+            self._to_second, (now - moment) * 1_000_000, self._after,
         )  # fmt: skip
 
 
-# No field of a record can hold this: none may contain a space before it is accepted.
+# No field of a record can hold these: none may contain a space before it is accepted.
 _ID = " id "
+_PREV = " prev "
 
 
 @lru_cache(maxsize=4)
-def _second(moment: int) -> bytes:
+def second(moment: int) -> bytes:
+    """A time up to the fraction of its second."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.").encode()
 
 
-def _stamp(now: Instant) -> str:
+def stamp(now: Instant) -> str:
     """RFC 3339 with microseconds, cut and not rounded: a record is never from the future."""
     moment = floor(now)
-    return "%s%06dZ" % (_second(moment).decode(), (now - moment) * 1_000_000)  # noqa: UP031  (as in `line`)
-
-
-def line_of(fields: dict[str, Any]) -> bytes:
-    """One line, members sorted, so that the same record always has the same bytes."""
-    return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+    return "%s%06dZ" % (second(moment).decode(), (now - moment) * 1_000_000)  # noqa: UP031  (as in `line`)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
-from proxy.audit.record import VERSION
+from proxy.audit.chain import VERSION
+from proxy.audit.record import DECISION
 from proxy.policy.callers import FOREVER, LEVELS, Caller, Evidence, EvidenceType, Instant, Principal
 from proxy.policy.model import Mode, Refusal, Verdict
 from proxy.policy.operations import Medium, Operation, OperationClass, Trait, operation
@@ -37,6 +38,8 @@ class Unread(StrEnum):
     NEWER = "newer-version"
     REFUSED_BEFORE = "refused-before"
     """The policy was never asked: no acceptable token, request or operation."""
+    FRAME = "no-decision"
+    """A record of the audit itself, or of how a call ended."""
     FAILED = "failed"
     """Nothing was decided, or the call was permitted and did not reach its end: another record says so."""
 
@@ -88,10 +91,15 @@ def read(line: bytes) -> Recorded | Unread:
     except orjson.JSONDecodeError:
         return Unread.TORN if text.startswith(b'{"') and not text.endswith(b"}") else Unread.FOREIGN
     version = record.get("v") if isinstance(record, dict) else None
-    if type(version) is not int or "decision" not in record:
+    if type(version) is not int:
+        return Unread.FOREIGN
+    framed = "kind" in record and "chain" in record
+    if "decision" not in record and not framed:
         return Unread.FOREIGN
     if version != VERSION:
         return Unread.OLDER if version < VERSION else Unread.NEWER
+    if framed and record["kind"] != DECISION:
+        return Unread.FRAME if isinstance(record["kind"], str) else Unread.FOREIGN
     try:
         return _recorded(record)
     except (KeyError, TypeError, ValueError):

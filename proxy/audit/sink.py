@@ -4,6 +4,8 @@
 exception, and whoever asked must not go on.
 """
 
+import contextlib
+import fcntl
 import os
 from pathlib import Path
 
@@ -19,9 +21,20 @@ class Sink:
         self._path = path
         self._fd: int | None = None
         self._torn = False
+        self.taken = 0
+        """Of what could not be written whole: how many bytes are in the file all the same."""
         self.fault: str | None = None
         self.records = 0
         self.failures = 0
+
+    @property
+    def path(self) -> Path | None:
+        """The file, unless it is standard output."""
+        return None if self._path == STDOUT else Path(self._path)
+
+    @property
+    def descriptor(self) -> int | None:
+        return self._fd
 
     def __repr__(self) -> str:
         return f"<Sink {self._path} records {self.records} failures {self.failures}>"
@@ -40,6 +53,9 @@ class Sink:
         except OSError as error:
             self.fault = f"{self._path}: {error.strerror}"
             raise AuditUnwritable(self.fault) from None
+        # For as long as we may write to it: a segment that nobody holds is closed (`proxy.audit.segments`).
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         if self._fd is not None:
             os.close(self._fd)
         self._fd = fd
@@ -56,11 +72,13 @@ class Sink:
         return self._fd is None or not os.path.samestat(there, os.fstat(self._fd))
 
     def write(self, line: bytes) -> None:
-        """Append one line.
+        """Append whole lines.
 
         Raises `AuditUnwritable`. A line cut short (disk full) is closed by a newline before the next one, so
         that it spoils only itself.
         """
+        self.taken = 0
+        before = self._torn
         try:
             if self._fd is None:
                 self.open()
@@ -73,7 +91,8 @@ class Sink:
         except AuditUnwritable as error:
             raise self._failed(error.why) from None
         if written != len(line):
-            self._torn = True
+            self.taken = written - before
+            self._torn = not line[:written].endswith(b"\n")
             raise self._failed(f"{self._path}: only {written} of {len(line)} bytes were taken")
         self._torn = False
         self.records += 1

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 
+from proxy.assembly.audit import make_signer
 from proxy.assembly.credentials import check_upstream
 from proxy.assembly.distribution import bundle_keys, make_address
 from proxy.assembly.files import Texts, identity_texts_of, standing_texts_of, texts_of
@@ -63,6 +64,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     found_credential = check_upstream(settings, time.time, offline=args.offline)
     findings += found_credential
     code = code or (2 if any(state == "wrong" for _, state, _ in found_credential) else 0)
+    make_signer(settings)
     fault = Sink(settings.audit_file).writable()
     findings.append(("audit", "wrong" if fault else "ok", fault or settings.audit_file))
     code = code or (2 if fault else 0)

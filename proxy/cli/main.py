@@ -24,6 +24,7 @@ VERBS = {
     "timeline": "show when which moratorium is in force",
     "test": "put cases to a policy: what each wants, and what the policy says",
     "simulate": "judge recorded decisions by another policy, and count what would be different",
+    "audit": "check that the audit is whole, and print the key that signs it",
     "bundle": "sign policy files for distribution, check a bundle, or look into one",
     "token": "mint a test token with a development key",
     "backends": "list backends, their operations and classes",

@@ -55,7 +55,7 @@ async def gather(set_up: Stage, outcomes: Sequence[Outcome]) -> Evidence:
             await asyncio.sleep(_POLL_SECONDS)
         seen = json.loads(await _text(session, f"{set_up.faces}/_calls"))
     records = [json.loads(line) for line in set_up.audit.read_text("utf-8").splitlines()]
-    audit = {record["id"]: record for record in records if "decision" in record}
+    audit = {record["id"]: record for record in records if record.get("kind") == "decision"}
     return Evidence(audit, series, seen["calls"], seen["tokens_seen"])
 
 

@@ -112,7 +112,12 @@ class Caller(NamedTuple):
         """The types of all organisations that have to do with the call."""
         if self.on_behalf_of is None and not self.path and not self.actors:
             return self.org_types
-        return tuple([org_type for _, principal in self.principals() for org_type in principal.org_types])
+        org_types = self.org_types
+        if self.on_behalf_of is not None:
+            org_types += self.on_behalf_of.org_types
+        for principal in (*self.path, *self.actors):
+            org_types += principal.org_types
+        return org_types
 
     def principals(self) -> list[tuple[Relation, Principal]]:
         """Every organisation that has to do with the call."""

@@ -58,9 +58,10 @@ class Party(NamedTuple):
     def fits(self, principal: Principal) -> bool:
         """Whether an organisation is one of these: of several types, one is enough."""
         org_types, org_subtypes, org_ids, levels, _, _ = self
+        if org_types and org_types.isdisjoint(principal[0]):
+            return False
         return (
-            (not org_types or not org_types.isdisjoint(principal.org_types))
-            and (not org_ids or principal.org_id in org_ids)
+            (not org_ids or principal.org_id in org_ids)
             and (not org_subtypes or principal.org_subtype in org_subtypes)
             and (not levels or principal.level in levels)
         )

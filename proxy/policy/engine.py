@@ -62,19 +62,16 @@ def decide(
     best, rank = _UNBOUND, 0
     holds_until = caller.valid_until
     used: list[Finding] = []
-    aside: list[Moratorium] = []
+    others: list[Moratorium] = []
     for moratorium, _, covered in may_bind:
         if not covered:
-            aside.append(moratorium)
+            others.append(moratorium)
             continue
         bound = bound_by(moratorium.binds, principals)
         if not bound:
             continue
         call = Question(caller, operation, covered, _organisations(bound), now)
-        if moratorium.concerns and _beside(moratorium, call) is not None:
-            aside.append(moratorium)
-            continue
-        finding = _judge_time(moratorium, call, bound, policy.mode, spent)
+        finding = _judge_covered(moratorium, call, bound, policy.mode, spent)
         if finding.holds_until < holds_until:
             holds_until = finding.holds_until
         if finding.exemption is not None:
@@ -84,7 +81,7 @@ def decide(
             if rank == _BLOCKED:
                 break  # what comes later can neither lift this nor be named instead of it
     if not rank:
-        best = _closest(aside, caller, principals, operation, policy.mode, now)
+        best = _first_bound(others, principals)
     return _verdict(best, caller, operation, holds_until, now, used)
 
 
@@ -102,25 +99,13 @@ def _organisations(bound: Bound) -> tuple[Principal, ...]:
     return (bound[0][1],) if len(bound) == 1 else tuple([principal for _, principal in bound])
 
 
-def _closest(
-    aside: list[Moratorium],
-    caller: Caller,
-    principals: Bound,
-    operation: Operation,
-    mode: Mode,
-    now: Instant,
-) -> Finding:
-    """Of moratoria that are about other operations, places or scopes, the one that is closest."""
-    best, rank = _UNBOUND, 0
-    for moratorium in aside:
+def _first_bound(others: list[Moratorium], principals: Bound) -> Finding:
+    """Of moratoria that are about other operations, the first that binds the caller."""
+    for moratorium in others:
         bound = bound_by(moratorium.binds, principals)
         if bound:
-            finding = judge(moratorium, caller, bound, operation, mode, now)
-            if _RANK[finding.reason] > rank:
-                best, rank = finding, _RANK[finding.reason]
-                if rank == _ELSEWHERE:
-                    break
-    return best
+            return Finding(Reason.NOT_COVERED, moratorium, bound=bound)
+    return _UNBOUND
 
 
 def decide_at(
@@ -157,7 +142,7 @@ _RANK = {
 _UNBOUND = Finding(Reason.NOT_BOUND)
 _DECISIONS = {reason: meaning.decision for reason, meaning in MEANINGS.items()}
 _UNKNOWN = OperationClass.UNKNOWN
-_BLOCKED, _ELSEWHERE = _RANK[Reason.MORATORIUM], _RANK[Reason.OUTSIDE_JURISDICTION]
+_BLOCKED = _RANK[Reason.MORATORIUM]
 # An enumeration's member is slow to look up in Python 3.11.
 _SELF, _SHADOW, _ALLOWED = Relation.SELF, Mode.SHADOW, Decision.ALLOWED
 _OUTSIDE_WINDOW, _EXEMPT = Reason.OUTSIDE_WINDOW, Reason.EXEMPT
@@ -182,29 +167,22 @@ def judge(
     if not covered:
         return Finding(Reason.NOT_COVERED, moratorium, bound=bound)
     call = Question(caller, operation, covered, _organisations(bound), now)
-    beside = _beside(moratorium, call)
-    if beside is not None:
-        return Finding(beside, moratorium, bound=bound)
-    return _judge_time(moratorium, call, bound, mode, spent)
+    return _judge_covered(moratorium, call, bound, mode, spent)
 
 
-def _beside(moratorium: Moratorium, call: Question) -> Reason | None:
-    """Why the moratorium is about other calls than this one, if it is."""
-    for condition in moratorium.concerns:
-        if not condition.met(call):
-            elsewhere = isinstance(condition, PlaceIs)
-            return Reason.OUTSIDE_JURISDICTION if elsewhere else Reason.OUTSIDE_SCOPE
-    return None
-
-
-def _judge_time(
+def _judge_covered(
     moratorium: Moratorium,
     call: Question,
     bound: Bound,
     mode: Mode,
     spent: frozenset[str],
 ) -> Finding:
-    """Of a moratorium that binds, covers and concerns: out of its windows, exempt, or blocked."""
+    """Of a moratorium that binds and covers: about other calls, out of its windows, exempt, or blocked."""
+    for condition in moratorium.concerns:
+        if not condition.met(call):
+            elsewhere = isinstance(condition, PlaceIs)
+            reason = Reason.OUTSIDE_JURISDICTION if elsewhere else Reason.OUTSIDE_SCOPE
+            return Finding(reason, moratorium, FOREVER, None, bound)
     force, edge = state(windows_for(moratorium, call.caller, bound), call.now)
     if not force:
         return Finding(_OUTSIDE_WINDOW, moratorium, edge, None, bound)

@@ -13,8 +13,9 @@ def bound_by(binds: Binding, principals: Bound) -> Bound:
     """Those of a call's organisations that are one of the parties and none of the exceptions."""
     bound = []
     for entry in principals:
+        relation, principal = entry
         for party in binds.parties:
-            if entry[0] in party.relations and party.fits(entry[1]):
+            if relation in party.relations and party.fits(principal):
                 bound.append(entry)
                 break
     if bound and binds.exceptions:
@@ -52,20 +53,23 @@ def covered_by(covers: Coverage, operation: Operation) -> frozenset[OperationCla
 
 
 def windows_for(moratorium: Moratorium, caller: Caller, bound: Bound) -> tuple[Window, ...]:
-    """The windows that count for the camera's place, or for that of an organisation that is bound.
+    """The windows that count for the camera's place, if it is stated, or for that of any who is bound.
 
-    One counts unless every place that is stated lies elsewhere.
+    One counts unless all of these are known to lie elsewhere.
     """
     if not moratorium.local:
         return moratorium.windows
-    places = [caller.place_jurisdiction, *(principal.jurisdiction for _, principal in bound)]
-    stated = [place for place in places if place is not None]
-    return tuple(
-        window
-        for window in moratorium.windows
-        if not (window.places and stated)
-        or any(within(place, window.places) is not False for place in stated)
-    )
+    places = [principal.jurisdiction for _, principal in bound]
+    if caller.place_jurisdiction is not None:
+        places.append(caller.place_jurisdiction)
+    found = []
+    for window in moratorium.windows:
+        counts = not window.places
+        for place in places:
+            counts = counts or within(place, window.places) is not False
+        if counts:
+            found.append(window)
+    return tuple(found)
 
 
 def bound_type(rule: Moratorium, principal: Principal) -> str | None:

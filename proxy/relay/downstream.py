@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from proxy.authn.verifier import NeedKey
-from proxy.enforcer import Denied, Memo
+from proxy.enforcer import Denied, Memo, NeedSync
 from proxy.errors import UpstreamUnreachable
 from proxy.messages import RequestHead
 from proxy.pipeline import NeedBody
@@ -148,7 +148,7 @@ class Downstream(ClientConnection):
         self._obey(head, outcome)
         return size
 
-    def _obey(self, head: RequestHead, outcome: Permit | Denied | NeedKey | NeedBody) -> None:
+    def _obey(self, head: RequestHead, outcome: Permit | Denied | NeedKey | NeedBody | NeedSync) -> None:
         """Do what was decided; what has come of the body is in `_pending`, or all of it is in `_whole`."""
         context, whole = self._context, self._whole
         if isinstance(outcome, Denied):
@@ -157,6 +157,8 @@ class Downstream(ClientConnection):
             self._wait_for(self._ask_again(head, outcome))
         elif isinstance(outcome, NeedBody):
             self._begin_to_collect(head, outcome)
+        elif isinstance(outcome, NeedSync):
+            self._wait_for(self._sync(head, outcome))
         else:
             if whole is None:
                 self._exchange.begin(outcome, head, self._received_at, self._trail)
@@ -180,6 +182,12 @@ class Downstream(ClientConnection):
         self._task = None
         body = self._whole.body if self._whole is not None else None
         self._obey(head, enforcer.admit(head, self._memo, lacking=lacking, trail=self._trail, body=body))
+        self._advance_pending()
+
+    async def _sync(self, head: RequestHead, need: NeedSync) -> None:
+        outcome = await self._context.enforcer.sync(need)
+        self._task = None
+        self._obey(head, outcome)
         self._advance_pending()
 
     async def _connect(self) -> None:

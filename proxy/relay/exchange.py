@@ -46,8 +46,9 @@ class Exchange:
     """Implements `proxy.relay.upstream.Receiver`. `open` from the permit to the end of the answer."""
 
     __slots__ = (
-        "_body", "_chunked_down", "_client", "_context", "_continued", "_credential", "_keep_alive", "_lines",
-        "_permit", "_ready_at", "_received_at", "_response", "_rules", "_sent_at", "_trail", "_up", "_write",
+        "_body", "_bytes_down", "_bytes_up", "_chunked_down", "_client", "_context", "_continued",
+        "_credential", "_keep_alive", "_lines", "_permit", "_ready_at", "_received_at", "_response", "_rules",
+        "_sent_at", "_status", "_trail", "_up", "_write",
         "begun", "head", "open", "origin", "stalled", "upstream",
     )  # fmt: skip
 
@@ -59,6 +60,8 @@ class Exchange:
         self._response: tuple[ResponseHead | None, bytes, bool] = (None, b"", False)
         self._rules: Rules | None = None
         self._lines = b""
+        self._bytes_up = self._bytes_down = 0
+        self._status: int | None = None
         self._chunked_down = False
         self._keep_alive = False
         self.upstream: Upstream | None = None
@@ -82,6 +85,8 @@ class Exchange:
         # The time in which a body comes is the client's.
         self._ready_at = received_at if body is None else self._context.now()
         self._continued = False
+        self._bytes_up = self._bytes_down = 0
+        self._status = None
         self.head = head
         self.begun = False
         self.stalled = False
@@ -105,6 +110,7 @@ class Exchange:
                 self._up = (head, self._make_head(head, None))
             lines = self._up[1]
         self.upstream = upstream
+        self._bytes_up = len(body)
         lines += call_lines(permit.decision_id, self._trail)
         if isinstance(head.length, Chunked):
             body = frame(body, last=last)
@@ -130,6 +136,7 @@ class Exchange:
         """Pass a piece of the request's body on."""
         if self.upstream is None:
             return
+        self._bytes_up += len(payload)
         if isinstance(self.head.length, Chunked):
             payload = frame(payload, last=last)
         if payload:
@@ -145,7 +152,7 @@ class Exchange:
         """The client has left, or has sent what cannot go on."""
         if self.open:
             self._leave_upstream()
-            self._finished(Decision.ALLOWED)
+            self._finished(Decision.ALLOWED, complete=False)
 
     def time_out(self) -> None:
         """The upstream has had its time."""
@@ -157,11 +164,12 @@ class Exchange:
         if upstream is not None:
             upstream.abandon()
 
-    def _finished(self, decision: Decision) -> None:
+    def _finished(self, decision: Decision, *, complete: bool) -> None:
         self.open = False
-        metrics = self._context.enforcer.metrics
-        metrics.in_flight -= 1
-        metrics.requests[decision].observe(self._context.now() - self._received_at)
+        enforcer, seconds = self._context.enforcer, self._context.now() - self._received_at
+        enforcer.metrics.in_flight -= 1
+        enforcer.metrics.requests[decision].observe(seconds)
+        enforcer.ended(self._permit, (self._status, self._bytes_up, self._bytes_down, seconds, complete))
 
     # ------------------------------------------------------------ down
 
@@ -173,6 +181,7 @@ class Exchange:
     def on_response(self, head: ResponseHead, payload: Bytes) -> None:
         lines = self._head_down(head)
         self.begun = True
+        self._status, self._bytes_down = head.status, len(payload)
         self._context.enforcer.metrics.upstream.observe(self._context.now() - self._sent_at)
         if not payload:
             self._write(lines)
@@ -189,11 +198,13 @@ class Exchange:
         else:
             self._write(lines)
         context = self._context
-        now, metrics = context.now(), context.enforcer.metrics
+        now, enforcer = context.now(), context.enforcer
+        metrics, seconds = enforcer.metrics, now - self._received_at
         metrics.upstream.observe(now - self._sent_at)
-        metrics.requests[Decision.ALLOWED].observe(now - self._received_at)
+        metrics.requests[Decision.ALLOWED].observe(seconds)
         metrics.in_flight -= 1
         self.open = False
+        enforcer.ended(self._permit, (head.status, self._bytes_up, len(payload), seconds, True))
         self._client.call_ended(keep_alive=self._keep_alive)
 
     def _head_down(self, head: ResponseHead) -> bytes:
@@ -215,6 +226,7 @@ class Exchange:
 
     def on_switch(self, head: ResponseHead, data: Bytes) -> None:
         self.begun = True
+        self._status, self._bytes_down = head.status, len(data)
         self._chunked_down = False
         lines = self._head_down(head)
         self._keep_alive = False
@@ -222,20 +234,21 @@ class Exchange:
         self._write(lines, data)
 
     def on_payload(self, payload: Bytes) -> None:
+        self._bytes_down += len(payload)
         self._write(frame(payload) if self._chunked_down else payload)
 
     def on_complete(self) -> None:
         self.upstream = None
         if self._chunked_down:
             self._write(LAST_CHUNK)
-        self._finished(Decision.ALLOWED)
+        self._finished(Decision.ALLOWED, complete=True)
         self._client.call_ended(keep_alive=self._keep_alive)
 
     def on_error(self, error: UpstreamError) -> None:
         self.upstream = self._body = None
         denied = self._context.enforcer.failed(self._permit, error)
         if self.begun:
-            self._finished(Decision.FAILED)
+            self._finished(Decision.FAILED, complete=False)
             self._client.call_failed(None)
         else:
             self.open = False

@@ -6,7 +6,7 @@ What the decision reads is what is sent: one value, held once, let go as soon as
 from io import BytesIO
 
 from proxy.authn.verifier import NeedKey
-from proxy.enforcer import Denied, Memo
+from proxy.enforcer import Denied, Memo, NeedSync
 from proxy.messages import RequestHead, Trail
 from proxy.pipeline import NeedBody
 from proxy.policy.model import Permit
@@ -36,7 +36,7 @@ class Whole:
 
     def take(
         self, payload: Bytes, reader: BodyReader, head: RequestHead, memo: Memo, trail: Trail
-    ) -> Permit | Denied | NeedKey | NeedBody | None:
+    ) -> Permit | Denied | NeedKey | NeedBody | NeedSync | None:
         """Hold this as well; what is decided once nothing is missing, or there is no room for more."""
         context, size = self._context, len(payload)
         if context.held_bytes + size + reader.left > context.limits.held_bytes:

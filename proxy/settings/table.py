@@ -269,6 +269,44 @@ class Settings:
         c.text,
         "Where decision records are appended, one JSON object a line; `-` is standard output.",
     )
+    audit_durability: str = _set(
+        "proof",
+        "written",
+        c.choice("written", "synced"),
+        "Before a call goes on its record is in the operating system, or (`synced`) on the disk.",
+    )
+    audit_outcomes: bool = _set("proof", "true", c.flag, "Record how each forwarded call ended, too.")
+    audit_key_file: Path | None = _set(
+        "proof", "", c.path, "PEM private key (Ed25519) that signs checkpoints, see docs/audit.md."
+    )
+    audit_checkpoint_records: int = _set(
+        "proof",
+        "10000",
+        c.whole(1, 10_000_000),
+        "A checkpoint after so many records, when there is a key or a witness;",
+    )
+    audit_checkpoint_seconds: float = _set(
+        "proof", "10", c.number(1, 86400), "and when the last one is so old."
+    )
+    audit_witness: str | None = _set(
+        "proof",
+        "",
+        c.text,
+        "A file that is told each checkpoint as well, best on another volume; `log`: the log.",
+    )
+    audit_rotate_bytes: int | None = _set(
+        "proof", "", c.size, "Close the file once it is so large, and begin another; default: never."
+    )
+    audit_rotate_seconds: float | None = _set(
+        "proof", "", c.number(1, 31_536_000), "Or once it is so old; default: never."
+    )
+    audit_compress: bool = _set("proof", "true", c.flag, "Compress files that were closed (gzip).")
+    audit_keep_seconds: float | None = _set(
+        "proof",
+        "",
+        c.number(1, 1e10),
+        "Remove closed files whose last record is so old, and record that; default: never.",
+    )
     uses_file: Path | None = _set(
         "proof", "", c.path, "Where uses of exemptions with a limit are counted; such a policy needs it."
     )

@@ -1,8 +1,8 @@
 """Takes a line of an audit file apart without parsing it: the question, and when it was asked.
 
-Lines of the same question differ in id, instance and time alone (`proxy.audit.record.Template`), and lines of
-the same length mostly have their members in the same places: these are looked at first. Times of our form
-sort as text, so that none has to be read to be compared.
+Lines of the same question differ in id, instance, time and place in the chain alone
+(`proxy.audit.record.Template`), and lines of the same length mostly have their members in the same places:
+these are looked at first. Times of our form sort as text, so that none has to be read to be compared.
 """
 
 import math
@@ -15,22 +15,28 @@ from proxy.policy.callers import Instant
 # Quotation marks within JSON strings are escaped, so these can be nothing but members, in the order of
 # `line_of`.
 _MARKS = (
+    b',"chain":"',
+    b',"circumstances":',
     b',"id":"',
     b',"issuer":',
+    b',"prev":"',
+    b',"purpose":',
     b',"request_id":',
     b',"result":',
+    b',"seq":',
+    b',"shown":',
     b',"time":"',
-    b'Z","trace_id":',
     b',"traits":',
 )
-_ID, _ISSUER, _REQUEST, _RESULT, _TIME, _TRACE, _TRAITS = _MARKS
+_TIME, _TRACE = _MARKS[-2], b'Z","trace_id":'
 _TIME_LENGTH = len("1970-01-01T00:00:00.000000Z")
-_ELSEWHERE = ("instance", "request_id", "trace_id")
+_ELSEWHERE = ("chain", "instance", "prev", "request_id", "seq", "trace_id")
 LAST = b"\xff"
 """Later than any time."""
 _YEAR_10000 = 253_402_300_799.0
 
-Places = tuple[int, int, int, int, int, int]
+Places = tuple[int, ...]
+"""Where each mark stands. What differs from call to call is between the first of two and the second."""
 
 
 Cut = tuple[bytes, bytes]
@@ -54,35 +60,38 @@ class Cutter:
             if places is None:
                 return _reread(line)
             self._places[len(line)] = places
-        name, issuer, request, result, time, traits = places
+        chain, circumstances, name, issuer, prev, purpose, request, result, seq, shown, time, traits = places
         return (
-            b"".join((line[:name], line[issuer:request], line[result:time], line[traits:])),
+            b"".join(
+                (
+                    line[:chain],
+                    line[circumstances:name],
+                    line[issuer:prev],
+                    line[purpose:request],
+                    line[result:seq],
+                    line[shown:time],
+                    line[traits:],
+                )
+            ),
             line[time + len(_TIME) : time + len(_TIME) + _TIME_LENGTH],
         )
 
 
 def _fits(line: bytes, places: Places) -> bool:
-    name, issuer, request, result, time, traits = places
-    return (
-        line.startswith(_TIME, time)
-        and line.startswith(_TRACE, time + len(_TIME) + _TIME_LENGTH - 1)
-        and line.startswith(_ID, name)
-        and line.startswith(_ISSUER, issuer)
-        and line.startswith(_REQUEST, request)
-        and line.startswith(_RESULT, result)
-        and line.startswith(_TRAITS, traits)
+    time = places[-2]
+    return all(map(line.startswith, _MARKS, places)) and line.startswith(
+        _TRACE, time + len(_TIME) + _TIME_LENGTH - 1
     )
 
 
 def _find(line: bytes) -> Places | None:
-    name = line.find(_ID)
-    issuer = line.find(_ISSUER, name)
-    request = line.find(_REQUEST, issuer)
-    result = line.find(_RESULT, request)
-    time = line.find(_TIME, result)
-    traits = line.find(_TRAITS, time)
-    places = name, issuer, request, result, time, traits
-    return places if min(places) >= 0 and _fits(line, places) else None
+    places, at = [], 0
+    for mark in _MARKS:
+        at = line.find(mark, at)
+        if at < 0:
+            return None
+        places.append(at)
+    return tuple(places) if _fits(line, tuple(places)) else None
 
 
 def _reread(line: bytes) -> Cut | None:

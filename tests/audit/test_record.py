@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from proxy.audit.record import Template, fields_of, line_of
+from proxy.audit.chain import line_of
+from proxy.audit.record import Template, fields_of
 from proxy.audit.replay import JUDGED, Recorded, Unread, outcome_of, read
 from proxy.messages import Trail
 from proxy.pipeline import refused

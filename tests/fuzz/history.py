@@ -3,6 +3,7 @@
 import json
 from typing import NamedTuple
 
+from proxy.audit.journal import Journal
 from proxy.audit.sink import Sink
 from proxy.authn.keyset import KeySet, parse_keys
 from proxy.authn.verifier import KeySets, NeedKey, Trust
@@ -130,7 +131,7 @@ class History:
         self.clock = FixedClock(START)
         self.source = Keys()
         self.source.at_hand = KEY_SETS[0]
-        sink = Sink("/dev/null")
+        sink = Journal(Sink("/dev/null"))
         self.enforcer = Enforcer(
             _rules(POLICIES[0]), self.source, sink, Metrics(), self.clock, instance="0123456789ab"
         )

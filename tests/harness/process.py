@@ -60,8 +60,9 @@ class Served:
         ]
 
     def audit(self) -> list[dict[str, Any]]:
-        """Every record; fails unless each line is one."""
-        return [json.loads(line) for line in (self.folder / "audit.jsonl").read_bytes().splitlines()]
+        """The record of every decision; fails unless each line is a record."""
+        lines = (self.folder / "audit.jsonl").read_bytes().splitlines()
+        return [record for record in map(json.loads, lines) if record["kind"] == "decision"]
 
     def bearer(self, org_type: str = "commercial") -> tuple[str, str]:
         return ("Authorization", f"Bearer {self.mint.token(org_type)}")

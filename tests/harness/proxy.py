@@ -90,8 +90,9 @@ class Proxy:
     faults: list[dict[str, Any]]
 
     def audit(self) -> list[dict[str, Any]]:
-        """Every record so far, in order."""
-        return [json.loads(line) for line in self.audit_file.read_text("utf-8").splitlines()]
+        """The record of every decision so far, in order."""
+        lines = self.audit_file.read_text("utf-8").splitlines()
+        return [record for record in map(json.loads, lines) if record["kind"] == "decision"]
 
     def reasons(self) -> list[str]:
         """The reason of every record so far."""

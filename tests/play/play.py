@@ -90,7 +90,8 @@ class Play:
     def records(self) -> dict[str, dict[str, Any]]:
         """The record of each decision by its id."""
         lines = (self.folder / "audit.jsonl").read_bytes().splitlines()
-        return {record["id"]: record for record in map(json.loads, lines)}
+        records = [record for record in map(json.loads, lines) if record["kind"] == "decision"]
+        return {record["id"]: record for record in records}
 
     def answers(self, part: str, since: float) -> set[int]:
         """The statuses that a part has had since then."""

@@ -250,13 +250,12 @@ def concerned_place(rule: Rule, caller: Table) -> bool:
 
 
 def in_force(rule: Rule, caller: Table, now: float) -> bool:
-    stated = []
-    for place in places(["bound", "place"], caller, bound(rule, caller)):
-        if place is not None:
-            stated.append(place)
+    looked_at = places(["bound"], caller, bound(rule, caller))
+    if "place_jurisdiction" in caller:
+        looked_at.append(caller["place_jurisdiction"])
     for start, end, where in windows(rule):
-        elsewhere = bool(where and stated)
-        for place in stated:
+        elsewhere = bool(where)
+        for place in looked_at:
             if lies_in(place, where) != "no":
                 elsewhere = False
         if elsewhere:

@@ -366,3 +366,33 @@ def test_more_operations_than_are_remembered_are_decided_alike() -> None:
 
     assert len(set(every)) == 1
     assert len(policy.covering) == 1000
+
+
+@few
+@given(a_world)
+def test_a_verdict_is_the_strongest_of_what_each_moratorium_says_alone(drawn: World) -> None:
+    policy = policy_of(drawn.setting)
+    for question in drawn.questions:
+        caller, operation = asked(question)
+        if operation.name == "unknown":
+            continue
+        each = [
+            judge(
+                moratorium,
+                caller,
+                bound_by(moratorium.binds, caller.principals()),
+                operation,
+                policy.mode,
+                question.now,
+                spent_of(question.used_up),
+            )
+            for moratorium in policy.moratoria
+        ]
+        strongest = max(each, key=lambda found: naive.WEAKEST_FIRST.index(found.reason), default=None)
+        verdict = decide(caller, operation, policy, question.now, spent_of(question.used_up))
+
+        assert verdict.caller is caller
+        assert verdict.operation is operation
+        assert verdict.detail == ""
+        assert all(found.moratorium is one for found, one in zip(each, policy.moratoria, strict=True))
+        assert verdict.reason == (strongest.reason if strongest else "not-bound")

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.policy.callers import FOREVER, Caller, Evidence, EvidenceType, Principal, Relation
 from proxy.policy.conditions import Party, PurposeIs, Shows
-from proxy.policy.engine import decide, decide_at
+from proxy.policy.engine import decide, decide_at, judge
 from proxy.policy.model import Binding, Exemption, Limit, Mode, Moratorium, Policy, Window
 from proxy.policy.operations import UNKNOWN_OPERATION, Medium, OperationClass, operation
 from proxy.policy.reasons import Decision, Reason
@@ -169,6 +169,12 @@ def test_a_moratorium_out_of_its_window_is_named_before_one_about_something_else
     verdict = decide(POLICE, COMPARE, policy(other, shut), 200)
 
     assert (verdict.reason, verdict.rule, verdict.until) == (Reason.OUTSIDE_WINDOW, shut, None)
+
+
+def test_a_moratorium_judged_alone_knows_that_all_of_the_policy_is_a_shadow() -> None:
+    finding = judge(ban(), POLICE, POLICE.principals(), COMPARE, Mode.SHADOW, 200)
+
+    assert finding.reason is Reason.SHADOW_BLOCKED
 
 
 def test_the_organisation_by_which_a_call_is_bound_is_named() -> None:

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from proxy.audit.record import fields_of, line_of
+from proxy.audit.chain import line_of
+from proxy.audit.record import fields_of
 from proxy.messages import NO_TRAIL, Trail
 from proxy.policy.callers import FOREVER, Caller
 from proxy.policy.engine import decide

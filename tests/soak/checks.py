@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
 
+from proxy.audit.findings import Finding
+from proxy.audit.verify import Verification
 from tests.soak.soak import Soak
 
 MIB = 1024 * 1024
@@ -23,29 +25,39 @@ class Check(NamedTuple):
 
 @dataclass
 class Records:
-    """Every audit record of the run, across all files."""
+    """The record of every decision of the run, across all files; `lines` is how many."""
 
     lines: int
     allowed: list[str]
     decisions: Counter[str]
     denied: set[str]
     spoilt: int
+    flaws: list[Finding]
 
     @classmethod
     def read(cls, soak: Soak) -> "Records":
-        records = cls(0, [], Counter(), set(), 0)
+        records = cls(0, [], Counter(), set(), 0, [])
+        verification = Verification()
         for path in sorted(soak.folder.glob("audit.jsonl*")):
-            for line in path.read_bytes().splitlines():
+            lines = path.read_bytes().splitlines(keepends=True)
+            reading = verification.read(path.name)
+            reading.feed(lines)
+            reading.end()
+            for line in lines:
                 records.take(line)
+        verification.finish()
+        records.flaws = verification.findings
         return records
 
     def take(self, line: bytes) -> None:
-        self.lines += 1
         try:
             record = json.loads(line)
         except ValueError:
             self.spoilt += 1
             return
+        if record["kind"] != "decision":
+            return
+        self.lines += 1
         self.decisions[record["decision"]] += 1
         if record["decision"] == "allowed":
             self.allowed.append(record["id"])
@@ -82,6 +94,7 @@ async def checks(soak: Soak, most_growth: float) -> list[Check]:
         _none("log lines about a fault", len(complaints)),
         Check("records, counted and written", "{:g} {:g} {:g}".format(*totals), len({*totals}) == 1),
         _none("records that cannot be read", records.spoilt),
+        _none("records that do not fit into their chain", len(records.flaws)),
         _none("ids that were allowed twice", len(records.allowed) - len(allowed)),
         _none("ids that the face API saw twice", len(upstream.twice)),
         _none("calls at the face API without an allowed record", len(upstream.ids - allowed)),
