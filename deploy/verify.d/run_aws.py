@@ -1,4 +1,4 @@
-"""Starts moto, which then checks signatures and IAM policies, and the proxy in front of it; sends real calls."""
+"""Starts moto, which checks signatures and IAM policies, and the proxy before it; sends real calls."""
 
 import contextlib
 import json
@@ -155,8 +155,11 @@ def main() -> None:
 
         tampered = client("rekognition", moto, comparing)
         tampered.meta.events.register("before-send.*.*", detect_text_instead)
-        expect("moto, without the proxy, target changed after signing", outcome(tampered.compare_faces, **faces),
-               "SignatureDoesNotMatch")  # fmt: skip
+        expect(
+            "moto, without the proxy, target changed after signing",
+            outcome(tampered.compare_faces, **faces),
+            "SignatureDoesNotMatch",
+        )
 
         with proxy(moto, mint, comparing) as port:
             caller = client("rekognition", port, ("unused", "unused", mint.token("commercial")))
@@ -176,8 +179,11 @@ def main() -> None:
                 "AccessDeniedException",
             )
             police.meta.events.register("before-send.*.*", compare_faces_instead)
-            expect("the same, target changed after the caller has signed", outcome(police.detect_text, Image=IMAGE),
-                   "AccessDeniedException")  # fmt: skip
+            expect(
+                "the same, target changed after the caller has signed",
+                outcome(police.detect_text, Image=IMAGE),
+                "AccessDeniedException",
+            )
         with proxy(moto, mint, reading) as port:
             caller = client("rekognition", port, ("unused", "unused", mint.token("commercial")))
             expect("another key, the other action", outcome(caller.detect_text, Image=IMAGE), "ok")

@@ -288,8 +288,9 @@ def test_a_binding_is_described_with_relations_exceptions_and_contractors() -> N
     )
 
     assert the(Kind.PARTY, asked(text, police())).asks == (
-        "any organisation (as actor or on-behalf-of or self), or an organisation whose level is city (as self), but not an organisation whose"
-        " type is press, nor an organisation whose id is x or who works for one"
+        "any organisation (as actor or on-behalf-of or self), or an organisation whose level is city"
+        " (as self), but not an organisation whose type is press,"
+        " nor an organisation whose id is x or who works for one"
     )
 
 
