@@ -13,6 +13,7 @@ from proxy.policy.callers import FOREVER, Caller, Evidence, EvidenceType, Instan
 from proxy.policy.operations import Operation, OperationClass
 
 EVERY_RELATION = frozenset(Relation)
+NOTHING_ASKED: frozenset[str] = frozenset()
 
 
 class Question(NamedTuple):
@@ -65,6 +66,17 @@ class Party(NamedTuple):
             and (not org_subtypes or principal.org_subtype in org_subtypes)
             and (not levels or principal.level in levels)
         )
+
+    def may_fit(self, principal: Principal) -> bool:
+        """The same for binding: of a type that is named, nobody is freed by keeping subtype or level back."""
+        if self.fits(principal):
+            return True
+        if not self.org_types or (principal.org_subtype is not None and principal.level is not None):
+            return False
+        return self._replace(
+            org_subtypes=self.org_subtypes if principal.org_subtype is not None else NOTHING_ASKED,
+            levels=self.levels if principal.level is not None else NOTHING_ASKED,
+        ).fits(principal)
 
     def fits_wholly(self, principal: Principal) -> bool:
         """Whether an organisation is one of these and nothing besides: an exception wants all its types."""

@@ -14,7 +14,7 @@ from proxy.policy.operations import COVERABLE, Medium, Trait
 NAME = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,63}$"}
 CIRCUMSTANCE = {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,63}$"}
 TEXT = {"type": "string", "minLength": 1, "maxLength": 500}
-URL = {"type": "string", "pattern": "^https?://[!-~]+$"}
+URL = {"type": "string", "pattern": "^https?://[!#-;=?-~]+$"}
 INSTANT: dict[str, Any] = {
     "description": "A date (local midnight in `timezone`), or a date and time with or without an offset.",
     "type": "string",

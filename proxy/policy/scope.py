@@ -15,7 +15,7 @@ def bound_by(binds: Binding, principals: Bound) -> Bound:
     for entry in principals:
         relation, principal = entry
         for party in binds.parties:
-            if relation in party.relations and party.fits(principal):
+            if relation in party.relations and party.may_fit(principal):
                 bound.append(entry)
                 break
     if bound and binds.exceptions:

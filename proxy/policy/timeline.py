@@ -135,7 +135,7 @@ def _lanes(
         if org_type and any(party.fits_wholly(member) for party in moratorium.binds.exceptions):
             continue
         spans = tuple(_spans(moratorium, member, classes, mode, history))
-        some = bool(org_type) and not bound_by(moratorium.binds, [(Relation.SELF, member)])
+        some = bool(org_type) and not _binds_all(moratorium, member)
         past = tuple(entry for entry in history if not entry.counts)
         yield Lane(moratorium, who, org_type, some, classes, spans, past)
 
@@ -304,3 +304,9 @@ def _meet(one: tuple[Span, ...], other: tuple[Span, ...]) -> Iterator[tuple[Inst
         last = (start, end)
     if last is not None:
         yield last
+
+
+def _binds_all(moratorium: Moratorium, member: Principal) -> bool:
+    """Whether the type alone is enough to be bound, whatever else an organisation says of itself."""
+    named = any(Relation.SELF in party.relations and party.fits(member) for party in moratorium.binds.parties)
+    return named and bool(bound_by(moratorium.binds, [(Relation.SELF, member)]))

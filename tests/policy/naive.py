@@ -166,7 +166,7 @@ def bound(rule: Rule, caller: Table) -> list[tuple[str, Table]]:
     found = []
     for relation, organisation in organisations(caller):
         for party in parties:
-            if relation in relations(party) and matches(party, organisation):
+            if relation in relations(party) and matches(party, organisation, binding=True):
                 found.append((relation, organisation))
                 break
     for exception in binds.get("except", []):

@@ -34,8 +34,11 @@ def relations(party: Table) -> list[str]:
     return stated
 
 
-def matches(party: Table, organisation: Table) -> bool:
-    """All that is asked must be so; of several types of an organisation one is enough."""
+def matches(party: Table, organisation: Table, *, binding: bool = False) -> bool:
+    """All that is asked must be so; of several types of an organisation one is enough.
+
+    For `binding` somebody of a type that is named, a subtype or level that is not said is one of those.
+    """
     if "org_types" in party:
         some = False
         for org_type in organisation.get("org_types", []):
@@ -44,6 +47,8 @@ def matches(party: Table, organisation: Table) -> bool:
         if not some:
             return False
     for asked, stated in (("org_subtypes", "org_subtype"), ("org_ids", "org_id"), ("levels", "level")):
+        if binding and "org_types" in party and asked != "org_ids" and organisation.get(stated) is None:
+            continue
         if asked in party and organisation.get(stated) not in party[asked]:
             return False
     return True

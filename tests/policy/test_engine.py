@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.policy.callers import FOREVER, Caller
+from proxy.policy.conditions import Party
 from proxy.policy.engine import decide
-from proxy.policy.model import Mode, Moratorium, Policy, Window
+from proxy.policy.model import Binding, Mode, Moratorium, Policy, Window
 from proxy.policy.operations import UNKNOWN_OPERATION, OperationClass, operation
 from proxy.policy.reasons import Decision, Reason
 from tests.policy.making import ban, binding, covering, exemption
@@ -255,3 +256,30 @@ def test_one_more_moratorium_never_opens_what_was_blocked(
 
     if before.decision is not Decision.ALLOWED:
         assert after.decision is not Decision.ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({}, Reason.MORATORIUM),
+        ({"org_subtype": "campus"}, Reason.MORATORIUM),
+        ({"org_subtype": "state"}, Reason.NOT_BOUND),
+        ({"org_subtype": "campus", "level": "state"}, Reason.NOT_BOUND),
+        ({"level": "city"}, Reason.MORATORIUM),
+    ],
+)
+def test_nobody_of_a_type_that_is_named_is_freed_by_keeping_something_back(
+    more: dict[str, Any], reason: Reason
+) -> None:
+    campus = Party(frozenset({"police"}), frozenset({"campus"}), levels=frozenset({"city"}))
+    rule = dataclasses.replace(BAN, binds=Binding((campus,)))
+
+    assert decide(POLICE._replace(**more), COMPARE, policy(rule), 150).reason is reason
+
+
+def test_an_organisation_of_another_type_is_not_bound_for_saying_little() -> None:
+    campus = Party(frozenset({"police"}), frozenset({"campus"}))
+
+    rule = dataclasses.replace(BAN, binds=Binding((campus,)))
+
+    assert decide(BANK, COMPARE, policy(rule), 150).reason is Reason.NOT_BOUND
