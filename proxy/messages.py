@@ -4,7 +4,6 @@ Nothing here reads a socket or judges anything. The target is kept as the bytes 
 that go: no decoding, no normalising, so what is decided on is what is sent.
 """
 
-from collections.abc import Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -81,8 +80,3 @@ class Answer(NamedTuple):
     status: int
     headers: Headers
     body: bytes
-
-    def lines(self) -> Iterator[tuple[str, str]]:
-        """The field lines as text, for doors that speak through another HTTP library."""
-        for name, value in self.headers:
-            yield name.decode("latin-1"), value.decode("latin-1")
