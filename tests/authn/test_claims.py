@@ -369,3 +369,11 @@ def test_the_examples_of_the_docs_are_read() -> None:
     ]
     assert isinstance(shown, Caller)
     assert [one.type for one in shown.evidence] == [EvidenceType.WARRANT]
+
+
+def test_a_circumstance_that_is_not_stated_hides_no_other() -> None:
+    """`media` comes first in the vocabulary, and `urgent` is still read."""
+    caller = read(claims(org_type="police", urgent="yes"), policy=DETAILED)
+
+    assert isinstance(caller, Caller)
+    assert caller.circumstances == {("urgent", "yes")}

@@ -233,3 +233,22 @@ def test_what_else_is_known_of_a_verified_token_is_asked_last(revoked: Revoked) 
     assert at(NOW, good(jti="t-1", sub="u-1", aud="other")) == Refusal(Reason.TOKEN_AUDIENCE)
     assert isinstance(before, Caller)
     assert before.valid_until == NOW
+
+
+def test_an_issuer_without_usable_keys_is_asked_for_one() -> None:
+    outcome = verify(good(), {ISSUER: TRUST}, {}, POLICY, NOW)
+
+    assert isinstance(outcome, NeedKey)
+    assert outcome.issuer == ISSUER
+
+
+def test_a_refusal_of_an_issuers_word_says_whose_token_it_was() -> None:
+    trust = replace(TRUST, org_types=frozenset({"police"}))
+
+    refusal = verify(good(), {ISSUER: trust}, {ISSUER: KEYS}, POLICY, NOW)
+
+    assert isinstance(refusal, Refusal)
+    assert (refusal.reason, refusal.caller and refusal.caller.org_id) == (
+        Reason.ORG_TYPE_NOT_ENTITLED,
+        "org-1",
+    )
