@@ -4,8 +4,6 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from proxy.policy.callers import FOREVER, Caller
 from proxy.policy.conditions import Party
@@ -199,63 +197,6 @@ def test_a_verdict_holds_until_the_token_ends_a_window_changes_or_an_exemption_d
     assert decide(POLICE, COMPARE, policy(exempted), 150).holds_until == 170
     assert decide(BANK, COMPARE, policy(BAN), 150).holds_until == FOREVER
     assert decide(POLICE, UNKNOWN_OPERATION, policy(BAN), 150).holds_until == 200
-
-
-classes = st.sets(st.sampled_from([c for c in OperationClass if c != "unknown"]), min_size=1, max_size=3)
-edges = st.integers(0, 20)
-windows = st.tuples(edges, edges).filter(lambda e: e[0] < e[1]).map(lambda e: Window(*e))
-exemptions = st.builds(
-    exemption,
-    st.just("e"),
-    org_ids=st.sampled_from([frozenset(), frozenset({"a"}), frozenset({"b"})]),
-    purposes=st.sampled_from([frozenset(), frozenset({"missing-persons"})]),
-    requires_case=st.booleans(),
-    classes=st.one_of(st.just(frozenset()), classes.map(frozenset)),
-    window=windows,
-)
-moratoria = st.builds(
-    ban,
-    st.sampled_from(["m1", "m2"]),
-    st.sets(st.sampled_from(["police", "commercial"]), min_size=1).map(tuple),
-    classes.map(tuple),
-    windows=st.lists(windows, min_size=1, max_size=3).map(tuple),
-    exemptions=st.lists(exemptions, max_size=2).map(tuple),
-    mode=st.sampled_from(Mode),
-)
-policies = st.lists(moratoria, max_size=3).map(lambda found: policy(*found))
-callers = st.builds(
-    Caller,
-    issuer=st.just("i"),
-    org_types=st.sampled_from([("police",), ("commercial",), ("police", "commercial")]),
-    org_id=st.sampled_from([None, "a", "b"]),
-    purpose=st.sampled_from([None, "missing-persons"]),
-    case_digest=st.sampled_from([None, "d"]),
-    valid_until=st.integers(10, 30).map(float),
-)
-operations = st.one_of(st.just(UNKNOWN_OPERATION), classes.map(lambda found: operation("o", *found)))
-
-
-@given(policies, callers, operations, st.integers(0, 9), st.integers(0, 20))
-def test_a_verdict_stays_true_until_the_moment_it_names(
-    found: Policy, caller: Caller, what: object, now: int, later: int
-) -> None:
-    verdict = decide(caller, what, found, now)  # type: ignore[arg-type]
-    moment = now + later * 0.5
-
-    if moment < verdict.holds_until:
-        again = decide(caller, what, found, moment)  # type: ignore[arg-type]
-        assert (verdict.decision, verdict.reason) == (again.decision, again.reason)
-
-
-@given(policies, moratoria, callers, operations, st.integers(0, 9))
-def test_one_more_moratorium_never_opens_what_was_blocked(
-    found: Policy, more: Moratorium, caller: Caller, what: object, now: int
-) -> None:
-    before = decide(caller, what, found, now)  # type: ignore[arg-type]
-    after = decide(caller, what, dataclasses.replace(found, moratoria=(*found.moratoria, more)), now)  # type: ignore[arg-type]
-
-    if before.decision is not Decision.ALLOWED:
-        assert after.decision is not Decision.ALLOWED
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ async def test_kills_and_rotations_leave_a_log_that_verifies(tmp_path: Path) -> 
         (first, *_) = served.workers()
         os.kill(first, signal.SIGKILL)
         await until(lambda: first not in served.workers() and len(served.workers()) == 2, "another worker")
+        # A process is there before it has begun to write.
+        await until(lambda: len({r["chain"] for r in records(*closed(file), file)}) == 3, "a third chain")
         await call(60)
         assert await served.end() == 0
 
