@@ -13,7 +13,6 @@ from proxy.policy.callers import FOREVER, Caller, Evidence, EvidenceType, Instan
 from proxy.policy.operations import Operation, OperationClass
 
 EVERY_RELATION = frozenset(Relation)
-NOTHING_ASKED: frozenset[str] = frozenset()
 
 
 class Question(NamedTuple):
@@ -69,14 +68,15 @@ class Party(NamedTuple):
 
     def may_fit(self, principal: Principal) -> bool:
         """The same for binding: of a type that is named, nobody is freed by keeping subtype or level back."""
-        if self.fits(principal):
-            return True
-        if not self.org_types or (principal.org_subtype is not None and principal.level is not None):
+        org_types, org_subtypes, org_ids, levels, _, _ = self
+        if org_types and org_types.isdisjoint(principal[0]):
             return False
-        return self._replace(
-            org_subtypes=self.org_subtypes if principal.org_subtype is not None else NOTHING_ASKED,
-            levels=self.levels if principal.level is not None else NOTHING_ASKED,
-        ).fits(principal)
+        subtype, level = principal.org_subtype, principal.level
+        return (
+            (not org_ids or principal.org_id in org_ids)
+            and (not org_subtypes or subtype in org_subtypes or (subtype is None and bool(org_types)))
+            and (not levels or level in levels or (level is None and bool(org_types)))
+        )
 
     def fits_wholly(self, principal: Principal) -> bool:
         """Whether an organisation is one of these and nothing besides: an exception wants all its types."""
