@@ -9,4 +9,4 @@ lock() {
 }
 lock base.lock pyproject.toml
 lock demo.lock --extra demo pyproject.toml
-lock dev.lock --extra demo --extra report --group dev pyproject.toml
+lock dev.lock --extra demo --group dev pyproject.toml
