@@ -8,5 +8,6 @@ lock() {
     --no-emit-index-url --no-emit-find-links --python-version 3.11 "$@" --output-file "requirements/$out"
 }
 lock base.lock pyproject.toml
+lock report.lock --extra report pyproject.toml
 lock demo.lock --extra demo pyproject.toml
-lock dev.lock --extra demo --group dev pyproject.toml
+lock dev.lock --extra demo --extra report --group dev pyproject.toml

@@ -24,7 +24,7 @@ VERBS = {
     "timeline": "show when which moratorium is in force",
     "test": "put cases to a policy: what each wants, and what the policy says",
     "simulate": "judge recorded decisions by another policy, and count what would be different",
-    "audit": "check that the audit is whole, and print the key that signs it",
+    "audit": "is the log whole, what does it say, and whom can it be shown to",
     "bundle": "sign policy files for distribution, check a bundle, or look into one",
     "token": "mint a test token with a development key",
     "backends": "list backends, their operations and classes",
@@ -53,22 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["help"]:
         words = [*words[1:2], "--help"]
-    name = words[0] if words and words[0] in VERBS else None
     parser = argparse.ArgumentParser(
         prog="moratorium",
         description="Enforces moratoria on face recognition in front of a face API.",
         epilog="'moratorium VERB --help' tells about a verb.",
     )
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    verb: Verb | None = None
-    for known, text in VERBS.items():
-        sub = verbs.add_parser(known, help=text, description=text[0].upper() + text[1:] + ".")
-        if known == name:
-            verb = cast("Verb", importlib.import_module(f"proxy.cli.{known}"))
-            sub.add_argument(
-                "--env-file", type=Path, help="read MORATORIUM_* settings from this file; real ones win"
-            )
-            verb.arguments(sub)
+    verb = _add_verbs(parser, VERBS, "proxy.cli", words)
     args = parser.parse_args(words)
     assert verb is not None  # noqa: S101
     try:
@@ -81,6 +71,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("policy", error.problems, 3)
     except KeyboardInterrupt:
         return 130
+
+
+def _add_verbs(
+    parser: argparse.ArgumentParser, verbs: Mapping[str, str], package: str, words: Sequence[str]
+) -> Verb | None:
+    """Tell the parser of all verbs, and of the one that is asked for what it takes."""
+    subs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    name = next(iter(words), None)
+    verb: Verb | None = None
+    for known, text in verbs.items():
+        sub = subs.add_parser(known, help=text, description=text[0].upper() + text[1:] + ".")
+        if known != name:
+            continue
+        module = importlib.import_module(f"{package}.{known}")
+        if hasattr(module, "VERBS"):
+            verb = _add_verbs(sub, module.VERBS, module.__name__, words[1:])
+        else:
+            verb = cast("Verb", module)
+            sub.add_argument(
+                "--env-file", type=Path, help="read MORATORIUM_* settings from this file; real ones win"
+            )
+            verb.arguments(sub)
+    return verb
 
 
 def environment(env_file: Path | None) -> dict[str, str]:

@@ -31,7 +31,10 @@ def call(client: Any, asked: Asked) -> str:
 
 
 def says(error: Said | RequestException) -> tuple[str, int]:
-    return (str(error.answer.get("code")), 0) if isinstance(error, Said) else ("", 0)
+    if not isinstance(error, Said):
+        return "", 0
+    code = error.answer.get("code")
+    return str(code), code if isinstance(code, int) else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,84 @@
+"""What the verbs about audit files share: naming files and keys, and a bar that shows how far reading is."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from proxy.audit.checkpoint import Verifier
+from proxy.audit.reading import verify_file
+from proxy.audit.stitch import Witnessed
+from proxy.audit.verify import Verification
+from proxy.errors import KeySetInvalid, SettingsError
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="audit files, also .gz, or folders with nothing else",
+    )
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """What vouches for the log."""
+    parser.add_argument("--key", type=Path, help="PEM public key; only signatures by it count")
+    parser.add_argument("--witness", type=Path, help="what a witness has written: its file, or a log")
+
+
+def verified(files: Sequence[Path], key: Path | None, witness: Path | None) -> Verification:
+    """Read all of them, and hold them against each other. Raises `SettingsError`."""
+    verification = Verification(_key(key), _witnessed(witness))
+    with progress() as bar:
+        for path in files:
+            task = bar.add_task(path.name, total=path.stat().st_size)
+            verify_file(verification, path, partial(_advance, bar, task))
+    verification.finish()
+    return verification
+
+
+def _advance(bar: Progress, task: TaskID, read: int) -> None:
+    bar.update(task, completed=read)
+
+
+def _key(path: Path | None) -> Verifier | None:
+    try:
+        return Verifier.of_pem(bytes_of(path)) if path is not None else None
+    except KeySetInvalid as error:
+        raise SettingsError([f"{path}: {error.why}"]) from None
+
+
+def _witnessed(path: Path | None) -> Witnessed:
+    witnessed = Witnessed()
+    if path is not None:
+        heard = [witnessed.hear(line) for line in bytes_of(path).splitlines(keepends=True)]
+        if not any(heard):
+            raise SettingsError([f"{path}: no line of this is a checkpoint"])
+    return witnessed
+
+
+def bytes_of(path: Path) -> bytes:
+    """Raises `SettingsError`."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError([f"{path}: {error.strerror}"]) from None
+
+
+def progress() -> Progress:
+    """On standard error, and only before people's eyes."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    )
