@@ -11,6 +11,8 @@ from proxy.audit.verify import Verification
 from proxy.errors import SettingsError
 
 BATCH = 1 << 20
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
+"""What reading a compressed file raises when it is damaged or cut short."""
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
@@ -35,7 +37,7 @@ def verify_file(verification: Verification, path: Path, told: Callable[[int], No
     try:
         for batch in batches(path, told):
             reading.feed(batch)
-    except (EOFError, gzip.BadGzipFile, zlib.error):
+    except DAMAGED:
         verification.damaged(str(path), "the compressed file is damaged or cut short")
     except OSError as error:
         raise SettingsError([f"{path}: {error.strerror}"]) from None
@@ -45,7 +47,7 @@ def verify_file(verification: Verification, path: Path, told: Callable[[int], No
 def batches(path: Path, told: Callable[[int], None]) -> Iterator[list[bytes]]:
     """The lines of one file, about `BATCH` bytes at a time.
 
-    Raises `OSError`, and of a compressed file that is damaged `EOFError`, `BadGzipFile` or `zlib.error`.
+    Raises `OSError`, and `DAMAGED`.
     """
     with path.open("rb", buffering=BATCH) as raw:
         lines: IO[bytes] = raw

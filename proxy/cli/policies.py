@@ -65,7 +65,7 @@ def read(args: argparse.Namespace, env: Mapping[str, str], backend: str | None =
     else:
         sources = read_sources(args.policy)
     build(*sources, timezone=timezone)  # before its time zones are looked at
-    known_at = _known_at(args.known_at, sources, timezone)
+    when = known_at(args.known_at, sources, timezone)
 
     def built(backend: str | None) -> Policy:
         return build(
@@ -73,7 +73,7 @@ def read(args: argparse.Namespace, env: Mapping[str, str], backend: str | None =
             mode=mode,
             unknown_operation="allow" if unknown == "allow" else "refuse",
             timezone=timezone,
-            known_at=known_at,
+            known_at=when,
             backend=backend,
         )
 
@@ -81,7 +81,7 @@ def read(args: argparse.Namespace, env: Mapping[str, str], backend: str | None =
     here = {m.id for m in policy.moratoria}
     elsewhere = tuple(m.id for m in built(None).moratoria if m.id not in here)
     zones = {m["id"]: zone_of(source, timezone) for source in sources for m in source.document["moratorium"]}
-    return Reading(policy, _zone(sources, timezone), known_at, elsewhere, zones)
+    return Reading(policy, _zone(sources, timezone), when, elsewhere, zones)
 
 
 def read_sources(paths: Sequence[Path]) -> list[Source]:
@@ -113,8 +113,11 @@ def _zone(sources: Sequence[Source], timezone: str) -> ZoneInfo:
     return zones.pop() if len(zones) == 1 else ZoneInfo(timezone)
 
 
-def _known_at(text: str | None, sources: Sequence[Source], timezone: str) -> Instant:
-    """What each file records under that date is known: the midnight that comes last counts."""
+def known_at(text: str | None, sources: Sequence[Source], timezone: str) -> Instant:
+    """What each file records under that date is known: the midnight that comes last counts.
+
+    Raises `SettingsError`.
+    """
     if text is None:
         return FOREVER
     return max(_instant("--known-at", text, zone_of(source, timezone)) for source in sources)

@@ -1,34 +1,29 @@
 """`moratorium simulate`: yesterday's records against tomorrow's policy; every call that fares otherwise."""
 
 import argparse
-import gzip
-import io
 import sys
-import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from proxy.assembly.files import texts_of
 from proxy.assembly.policy import sources_of
+from proxy.audit.reading import DAMAGED, batches
+from proxy.cli.bar import advance, progress
 from proxy.cli.output import add_output, print_facts, print_json, print_table
-from proxy.cli.policies import add_policy, read_sources
+from proxy.cli.policies import add_policy, known_at, read_sources
 from proxy.errors import SettingsError
-from proxy.policy.callers import FOREVER, Instant
-from proxy.policy.document import Source, build, zone_of
-from proxy.policy.instants import parse_instant
+from proxy.policy.document import Source, build
 from proxy.policy.model import Mode
 from proxy.settings import read_settings
 from proxy.simulation.flips import Change, Simulation, Tally
 from proxy.simulation.judge import Judge
 
 STDIN = "-"
-BUFFER = 1 << 20
-TOLD_EVERY = 1 << 14
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +44,9 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     if missing:
         raise SettingsError([f"{name}: no such file" for name in missing])
     simulation = Simulation(judge, max(args.limit, 0))
-    with _progress() as progress:
+    with progress() as bar:
         for name in args.records:
-            _feed(simulation, name, progress)
+            _feed(simulation, name, bar)
     report = _report(simulation, judge)
     if args.output == "json":
         print_json(report)
@@ -70,7 +65,7 @@ def _judge(args: argparse.Namespace, env: Mapping[str, str]) -> Judge:
     return Judge(
         sources,
         timezone=timezone,
-        known_at=_known_at(args.known_at, sources, timezone),
+        known_at=known_at(args.known_at, sources, timezone),
         allow_unknown=env.get("MORATORIUM_UNKNOWN_OPERATION") == "allow",
         mode=Mode(args.mode) if args.mode else None,
     )
@@ -83,61 +78,24 @@ def _sources(paths: list[Path] | None, env: Mapping[str, str]) -> list[Source]:
     return sources_of(settings, texts_of(settings))
 
 
-def _known_at(text: str | None, sources: list[Source], timezone: str) -> Instant:
-    """What each file records under that date is known: the midnight that comes last counts."""
-    if text is None:
-        return FOREVER
-    try:
-        return max(parse_instant(text, zone_of(source, timezone)) for source in sources)
-    except ValueError as error:
-        raise SettingsError([f"--known-at: {error}"]) from None
-
-
 # ------------------------------------------------------------------ reading
 
 
-def _progress() -> Progress:
-    """On standard error, and only before people's eyes."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        transient=True,
-    )
-
-
-def _feed(simulation: Simulation, name: str, progress: Progress) -> None:
+def _feed(simulation: Simulation, name: str, bar: Progress) -> None:
     if name == STDIN:
-        task = progress.add_task("standard input", total=None)
-        simulation.feed(_told(sys.stdin.buffer, None, progress, task))
+        bar.add_task("standard input", total=None)
+        simulation.feed(sys.stdin.buffer)
         return
     path = Path(name)
-    task = progress.add_task(path.name, total=path.stat().st_size)
+    task = bar.add_task(path.name, total=path.stat().st_size)
     try:
-        with path.open("rb", buffering=BUFFER) as raw:
-            lines: IO[bytes] = raw
-            if path.suffix == ".gz":
-                lines = io.BufferedReader(gzip.GzipFile(fileobj=raw), BUFFER)
-            simulation.feed(_told(lines, raw, progress, task))
-    except (EOFError, gzip.BadGzipFile, zlib.error):
+        for batch in batches(path, partial(advance, bar, task)):
+            simulation.feed(batch)
+    except DAMAGED:
         simulation.torn()
         print(f"moratorium: {name}: the compressed file is damaged or cut short", file=sys.stderr)
     except OSError as error:
         raise SettingsError([f"{name}: {error.strerror}"]) from None
-
-
-def _told(lines: IO[bytes], raw: IO[bytes] | None, progress: Progress, task: TaskID) -> Iterator[bytes]:
-    """The lines, while the bar follows the bytes that were read of the file as it lies on the disk."""
-    done = 0
-    for number, line in enumerate(lines, 1):
-        done += len(line)
-        yield line
-        if number % TOLD_EVERY == 0:
-            progress.update(task, completed=done if raw is None or raw is lines else raw.tell())
-    progress.update(task, completed=done if raw is None or raw is lines else raw.tell())
 
 
 # ------------------------------------------------------------------ telling

@@ -39,6 +39,7 @@ class Calls(NamedTuple):
 
     records: Path
     policy: Path
+    whole: Path
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -52,7 +53,9 @@ async def calls(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Calls
         records.write_bytes(b"".join(line for line in lines if b'"kind":"decision"' in line))
         policy = folder / "policy.toml"
         policy.write_bytes(proxy.policy_file.read_bytes())
-    yield Calls(records, policy)
+        whole = folder / "whole.ndjson"
+        whole.write_bytes(b"".join(lines))
+    yield Calls(records, policy, whole)
 
 
 async def _nine_calls(proxy: Proxy) -> None:
@@ -90,6 +93,16 @@ def test_the_same_policy_says_the_same(calls: Calls, capsys: pytest.CaptureFixtu
     assert code == 0
     assert (report["lines"], report["judged"], report["flips"]) == (9, 8, 0)
     assert report["not_judged"] == {"refused-before": 1}
+
+
+def test_records_of_the_audit_itself_are_no_calls(calls: Calls, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = calls.whole.read_bytes().count(b"\n") - 9
+
+    _, report = simulate(capsys, calls.whole, "--policy", calls.policy)
+
+    assert frames > 0
+    assert report["not_judged"] == {"refused-before": 1, "no-decision": frames}
+    assert (report["lines"], report["judged"], report["flips"]) == (9 + frames, 8, 0)
 
 
 def test_every_call_that_fares_otherwise_is_found_and_no_other(

@@ -1,18 +1,15 @@
-"""What the verbs about audit files share: naming files and keys, and a bar that shows how far reading is."""
+"""What the verbs about audit files share: naming files and keys, and reading all of them."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from proxy.audit.checkpoint import Verifier
 from proxy.audit.reading import verify_file
 from proxy.audit.stitch import Witnessed
 from proxy.audit.verify import Verification
+from proxy.cli.bar import advance, progress
 from proxy.errors import KeySetInvalid, SettingsError
 
 
@@ -38,13 +35,9 @@ def verified(files: Sequence[Path], key: Path | None, witness: Path | None) -> V
     with progress() as bar:
         for path in files:
             task = bar.add_task(path.name, total=path.stat().st_size)
-            verify_file(verification, path, partial(_advance, bar, task))
+            verify_file(verification, path, partial(advance, bar, task))
     verification.finish()
     return verification
-
-
-def _advance(bar: Progress, task: TaskID, read: int) -> None:
-    bar.update(task, completed=read)
 
 
 def _key(path: Path | None) -> Verifier | None:
@@ -69,16 +62,3 @@ def bytes_of(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise SettingsError([f"{path}: {error.strerror}"]) from None
-
-
-def progress() -> Progress:
-    """On standard error, and only before people's eyes."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        transient=True,
-    )
