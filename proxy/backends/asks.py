@@ -1,12 +1,13 @@
-"""What the parameters of a call add to its classes, and where in a JSON body they stand.
+"""What the parameters of a call add to its classes, and where in a body they stand.
 
 A term is a class, or `analyze` with one trait: `detect`, `analyze.age`.
 """
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from proxy.backends.strict import Beginning
 from proxy.policy.model import Refusal
 from proxy.policy.operations import UNKNOWN_OPERATION, Medium, Operation, OperationClass, Trait, operation
 from proxy.policy.reasons import Reason
@@ -17,11 +18,17 @@ _UNKNOWN = str(OperationClass.UNKNOWN)
 
 
 class Asks(NamedTuple):
-    """What a parameter asks for: left out, with a value that is known, with any other."""
+    """What a parameter asks for: left out, with a value that is known, with any other.
+
+    `is_flag`: in a body only a flag counts as a value, and no text that looks like one. `dropped`: in a body
+    a text is a list with commas, once these characters are out of it; None if it is one value.
+    """
 
     absent: Terms
     values: Mapping[str, Terms]
     otherwise: Terms
+    is_flag: bool = False
+    dropped: str | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "Asks":
@@ -29,7 +36,8 @@ class Asks(NamedTuple):
         values = {value: frozenset(terms) for value, terms in row["values"].items()}
         absent = frozenset(row.get("absent", ()))
         every = absent.union(*values.values())
-        return cls(absent, values, frozenset(row.get("otherwise", every)))
+        otherwise = frozenset(row.get("otherwise", every))
+        return cls(absent, values, otherwise, row.get("flag", False), row.get("commas"))
 
     @property
     def most(self) -> Terms:
@@ -46,6 +54,19 @@ class Asks(NamedTuple):
             return self.absent
         return NOTHING.union(*(self.asked(one) for one in said.split(",")))
 
+    def asked_by(self, value: Any) -> Terms:
+        """What a member or a field of a body asks for; None where it is left out."""
+        if self.is_flag and not (value is None or isinstance(value, bool)):
+            return self.otherwise
+        return NOTHING.union(*map(self._asked_by_text, texts(value)))
+
+    def _asked_by_text(self, said: str | None) -> Terms:
+        if isinstance(said, Beginning):
+            return self.otherwise
+        if said is None or self.dropped is None:
+            return self.asked(said)
+        return self.listed(said.translate(dict.fromkeys(map(ord, self.dropped))))
+
 
 @functools.lru_cache(maxsize=2048)
 def made(name: str, terms: Terms, media: frozenset[Medium], is_result: bool) -> Operation:
@@ -59,29 +80,29 @@ def made(name: str, terms: Terms, media: frozenset[Medium], is_result: bool) -> 
 
 
 class Unreadable(Exception):
-    """A JSON body has another shape than its API documents, or a name that others might read as known."""
+    """A body has another shape than its API documents, or a name that others might read as known."""
 
     def refusal(self) -> Refusal:
-        return Refusal(Reason.REQUEST_AMBIGUOUS, "The JSON has another shape than the face API documents.")
+        return Refusal(Reason.REQUEST_AMBIGUOUS, "The body has another shape than the face API documents.")
 
 
-def texts_at(document: Mapping[str, Any], path: str) -> Iterator[str | None]:
-    """Every value at `path`, such as `requests[].image.source`; None for each place where it is missing.
+def texts(value: Any) -> Iterable[str | None]:
+    """The texts in a value: numbers and flags as JSON writes them, the members of a list one by one.
 
-    Numbers and flags as JSON writes them, the members of a list one by one, of an object its members' names.
-    Raises `Unreadable`.
+    Of an object its members' names; None for what is left out or empty.
     """
-    for value in values_at(document, path):
-        if isinstance(value, dict):
-            yield from value or (None,)
-        elif isinstance(value, list):
-            yield from map(_text, value) if value else (None,)
-        else:
-            yield _text(value)
+    if isinstance(value, dict):
+        return value or (None,)
+    if isinstance(value, list):
+        return map(_text, value) if value else (None,)
+    return (_text(value),)
 
 
 def values_at(document: Any, path: str) -> Iterator[Any]:
-    """Every value at `path`, None for each place where it is missing. Raises `Unreadable`."""
+    """Every value at `path`, such as `requests[].image.source`; None for each place where it is missing.
+
+    Raises `Unreadable`.
+    """
     name, _, rest = path.partition(".")
     each = name.endswith("[]")
     value = _member(document, name.removesuffix("[]"))
@@ -119,4 +140,4 @@ def _text(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    return "?"  # an object, a list or a fraction: no table has it
+    return "?"  # an object, a list, a fraction, bytes, a file: no table has it

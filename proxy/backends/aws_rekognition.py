@@ -6,7 +6,8 @@ takes either.
 """
 
 from proxy.backends.base import Denial, Native, Sketch, as_json, problem
-from proxy.backends.table import Row, Table
+from proxy.backends.rows import Row
+from proxy.backends.table import Table
 from proxy.messages import RequestHead, Slot
 from proxy.policy.model import Refusal
 from proxy.policy.operations import UNKNOWN_OPERATION, Operation

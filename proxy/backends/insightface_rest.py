@@ -6,7 +6,7 @@ from proxy.messages import Slot
 
 
 class InsightFaceRest(ByPath):
-    """Preset `insightface-rest`. A body in MessagePack is not read and counts as asking for everything."""
+    """Preset `insightface-rest`. A body is JSON or MessagePack."""
 
     name = "insightface-rest"
     table = "insightface_rest"

@@ -6,6 +6,7 @@ Asks the functions that the proxy asks: nothing is decided here.
 import argparse
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -120,9 +121,10 @@ def _from_request(path: Path, backend: Backend) -> Operation | Refusal:
         raw = path.read_bytes()
     except OSError as error:
         raise SettingsError([f"--request: {path}: {error.strerror}"]) from None
-    # People save requests with the line ends of their editor; the wire has CRLF.
-    lines, _, body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")
-    head = parse_request(b"\r\n".join(lines.rstrip(b"\n").split(b"\n")) + b"\r\n\r\n")
+    # People save requests with the line ends of their editor; the wire has CRLF. A body stays as it is.
+    before, *after = re.split(rb"\r?\n\r?\n", raw, maxsplit=1)
+    lines = before.replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")
+    head, body = parse_request(b"\r\n".join(lines) + b"\r\n\r\n"), b"".join(after)
     if isinstance(head, Refusal):
         return head
     found = backend.classify(head)

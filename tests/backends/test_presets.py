@@ -11,8 +11,10 @@ import pytest
 
 import proxy.backends
 from proxy.backends.registry import NAMES, make_backend
+from proxy.messages import Headers
 from proxy.policy.operations import COVERABLE, UNKNOWN_OPERATION, Operation, OperationClass
-from tests.backends.asking import head, reason, terms
+from tests.backends.asking import JSON, head, reason, said, terms
+from tests.backends.forms import Part, multipart
 
 TABLES = Path(proxy.backends.__file__).parent / "tables"
 BY_PATH = [name for name in NAMES if name not in ("aws-rekognition", "generic")]
@@ -180,7 +182,7 @@ def test_detection_by_azure_does_what_its_query_asks_for(query: str, expected: s
     ],
 )
 def test_detection_by_compreface_does_what_its_plugins_ask_for(query: str, expected: set[str]) -> None:
-    found = make_backend("compreface").classify(head("POST", f"/api/v1/detection/detect{query}"))
+    found = make_backend("compreface").classify(head("POST", f"/api/v1/detection/detect{query}", JSON))
 
     assert terms(found) == expected
 
@@ -258,8 +260,12 @@ SEEN = [
 def test_calls_that_the_sdks_make_are_known(backend: str, call: str, expected: set[str]) -> None:
     """As the Python SDKs of Azure (both), CompreFace and Google sent them."""
     method, target = call.split(" ", 1)
+    fields: Headers = ()
+    body = b""
+    if backend == "compreface":
+        fields, body = multipart(Part("file", b"\xff\xd8", "a.jpg"))
 
-    assert terms(make_backend(backend).classify(head(method, target))) == expected
+    assert terms(said(make_backend(backend), head(method, target, fields), body)) == expected
 
 
 def test_the_page_about_backends_says_what_the_tables_say() -> None:

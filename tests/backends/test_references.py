@@ -1,7 +1,9 @@
 """With `inline-only`, a call that names its image or video instead of sending it is refused."""
 
 import json
+from urllib.parse import urlencode
 
+import msgpack
 import pytest
 
 from proxy.backends.base import Sketch
@@ -11,14 +13,29 @@ from proxy.messages import Headers, RequestHead
 from proxy.policy.operations import Operation
 from proxy.settings import read_settings
 from tests.backends.asking import JSON, aws, head, reason, said
+from tests.backends.forms import FORM, URLENCODED, Part, form
 from tests.harness.proxy import running_proxy
 
 OCTETS = ((b"content-type", b"application/octet-stream"),)
-FORM = ((b"content-type", b"multipart/form-data; boundary=x"),)
+PACKED = ((b"content-type", b"application/msgpack"),)
+X_PACKED = ((b"content-type", b"application/x-msgpack"),)
 BUCKET = {"S3Object": {"Bucket": "b", "Name": "n"}}
 INLINE = "data:image/jpeg;base64,AA=="
 ANNOTATE = head("POST", "/v1/images:annotate", JSON)
 DETECT = "/face/v1.0/detect?returnFaceId=false"
+
+
+def one_file(name: str, **others: str) -> bytes:
+    """A form with a picture in it, and other fields."""
+    return form(Part(name, b"\xff\xd8", "a.jpg"), *(Part(n, v.encode()) for n, v in others.items()))
+
+
+def fields(**members: str) -> bytes:
+    return form(*(Part(name, value.encode()) for name, value in members.items()))
+
+
+def packed(**members: object) -> bytes:
+    return bytes(msgpack.packb(members))
 
 
 def annotating(image: object) -> object:
@@ -42,10 +59,18 @@ def annotating(image: object) -> object:
         ),
         ("deepface", head("POST", "/represent", JSON), {"img": "/etc/passwd"}),
         ("deepface", head("POST", "/represent", JSON), {"img": [INLINE, "http://a"]}),
-        ("deepface", head("POST", "/represent", FORM), b""),
+        ("deepface", head("POST", "/represent", FORM), fields(img="/etc/passwd")),
+        ("deepface", head("POST", "/represent", FORM), fields(img="http://a", model_name="Dlib")),
+        ("deepface", head("POST", "/represent", FORM), fields(img=" data:image/jpeg;base64,AA==")),
+        ("deepface", head("POST", "/verify", FORM), one_file("img1", img2="/etc/passwd")),
+        ("deepface", head("POST", "/represent", URLENCODED), b"img=%2Fetc%2Fpasswd"),
+        ("deepface", head("POST", "/represent", URLENCODED), b"img=" + b"/." * 5000),
         ("insightface-rest", head("POST", "/extract", JSON), {"images": {"urls": ["http://a"]}}),
         ("insightface-rest", head("POST", "/extract", JSON), {"img_req_headers": {"a": "b"}}),
-        ("insightface-rest", head("POST", "/extract", ((b"content-type", b"application/msgpack"),)), b""),
+        ("insightface-rest", head("POST", "/extract", PACKED), packed(images={"urls": ["http://a"]})),
+        ("insightface-rest", head("POST", "/extract", PACKED), packed(images={"urls": b"http://a"})),
+        ("insightface-rest", head("POST", "/draw_detections", PACKED), packed(images={"urls": []})),
+        ("insightface-rest", head("POST", "/extract", X_PACKED), packed()),
         ("google-vision", ANNOTATE, annotating({"source": {"imageUri": "https://a"}})),
         ("google-vision", ANNOTATE, annotating({"source": {"image_uri": "https://a"}, "content": ""})),
         ("google-vision", head("POST", "/v1/files:asyncBatchAnnotate", JSON), {}),
@@ -65,8 +90,12 @@ def test_a_reference_is_refused(backend: str, call: RequestHead, body: object) -
         ("aws-rekognition", aws("SearchFaces"), {"FaceId": ""}),
         ("azure-face", head("POST", DETECT, OCTETS), b""),
         ("azure-face", head("POST", "/face/v1.0/verify", JSON), {"faceId1": ""}),
-        ("compreface", head("POST", "/api/v1/recognition/recognize", FORM), b""),
+        ("compreface", head("POST", "/api/v1/recognition/recognize", FORM), one_file("file")),
         ("deepface", head("POST", "/verify", JSON), {"img1": INLINE, "img2": INLINE}),
+        ("deepface", head("POST", "/represent", FORM), one_file("img", model_name="Dlib")),
+        ("deepface", head("POST", "/represent", FORM), fields(img=INLINE + "A" * 5000)),
+        ("deepface", head("POST", "/represent", URLENCODED), urlencode({"img": INLINE}).encode()),
+        ("insightface-rest", head("POST", "/extract", PACKED), packed(images={"data": [b"\xff\xd8"]})),
         ("insightface-rest", head("POST", "/extract", JSON), {"images": {"data": [""], "urls": None}}),
         ("google-vision", ANNOTATE, annotating({"content": ""})),
         ("google-vision", head("GET", "/v1/operations/1"), b""),

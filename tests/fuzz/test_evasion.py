@@ -22,6 +22,7 @@ from tests.harness.proxy import running_proxy
 PILED_UP = 1000
 OVER_THE_WIRE = 60
 POLICE = b"Authorization: Bearer <police>"
+JSON = b"Content-Type: application/json"
 TARGET = b"X-Amz-Target"
 _AWS = (b"X-Amz-Security-Token: <police>", b"Content-Type: application/x-amz-json-1.1")
 
@@ -50,8 +51,8 @@ SUBJECTS = [
     ),
     Subject(
         "compreface",
-        Call(b"POST", b"/api/v1/detection/detect?face_plugins=calculator", (POLICE,)),
-        Call(b"POST", b"/api/v1/detection/detect", (POLICE,)),
+        Call(b"POST", b"/api/v1/detection/detect?face_plugins=calculator", (POLICE, JSON)),
+        Call(b"POST", b"/api/v1/detection/detect", (POLICE, JSON)),
     ),
     Subject("generic", Call(b"POST", b"/v1/search", (POLICE,)), Call(b"POST", b"/v1/detect", (POLICE,))),
     Subject("generic", Call(b"PUT", b"/v1/search", (POLICE,)), Call(b"GET", b"/v1/version", (POLICE,))),
