@@ -31,7 +31,7 @@ from proxy.enforcer import Enforcer
 from proxy.errors import AuditUnwritable, ConfigurationError, SettingsError
 from proxy.hearsay import Hearsay
 from proxy.ledger import Ledger
-from proxy.metrics import Metrics, Observed, make_registry
+from proxy.metrics import Gauges, Metrics, Observed, make_registry
 from proxy.pipeline import Rules
 from proxy.policy.model import Policy
 from proxy.relay.server import RelayServer
@@ -57,6 +57,7 @@ class Application:
         subscription: Subscription | None = None,
         standing_texts: Texts | None = None,
         identity: Identity | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.settings = settings
         self._subscription = subscription
@@ -68,7 +69,7 @@ class Application:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._started = False
-        self.metrics = Metrics()
+        self.metrics = metrics or Metrics()
         self._tls = make_tls(settings)
         self._next: tuple[Identity, KeyRing, Tls, Texts, Upstream] | None = None
         self._standing_texts = standing_texts_of(settings) if standing_texts is None else standing_texts
@@ -174,6 +175,7 @@ class Application:
         self.upstream.keep(self.spawn)
         self.spawn(self._watch_audit())
         self.spawn(self.archive.tidy_forever())
+        self.spawn(self.archive.tell_forever())
         self.spawn(self._hear.watch_forever(self.metrics))
         self.spawn(self.relay.sweep_forever())
 
@@ -186,7 +188,7 @@ class Application:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for door in (*self._doors, *([self._health] if self._health is not None else ())):
             await door.cleanup()
-        self.archive.close()
+        await self.archive.end()
         self.enforcer.ledger.close()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -222,7 +224,7 @@ class Application:
             log.info("reloaded", extra={"policy": rules.policy.revision})
 
     def _make_rules(self, settings: Settings, policy: Policy, texts: Texts, identity: Identity) -> Rules:
-        return make_rules(settings, policy, identity.trusts, make_standing(settings, policy, texts))
+        return make_rules(settings, policy, identity, make_standing(settings, policy, texts))
 
     async def prepare(
         self,
@@ -309,6 +311,22 @@ class Application:
             *([Component("credential", upstream.fault(now))] if upstream.credential is not None else ()),
         ]
 
+    def lost(self) -> tuple[int, int]:
+        """Ends of calls that were not recorded, and how often the witness did not hear."""
+        witness = self.audit.terms.witness
+        return self.audit.lost_outcomes, witness.failures if witness is not None else 0
+
+    def gauges(self) -> Gauges:
+        """What stands how just now."""
+        witness, refreshed = self.audit.terms.witness, self.upstream.refreshed
+        moments = {
+            "audit_last_checkpoint": self.audit.signed_at,
+            "audit_witness_last_success": witness.last_success if witness is not None else None,
+            "upstream_credential_end": refreshed.until if refreshed is not None else None,
+        }
+        known = {name: moment for name, moment in moments.items() if moment is not None}
+        return Gauges(self.audit.unsigned, self.relay.context.held_bytes, known)
+
     async def _start_health(self) -> None:
         tokens = self.enforcer
         observed = Observed(
@@ -321,6 +339,9 @@ class Application:
             tokens=lambda: (tokens.rules.tokens.hits, tokens.rules.tokens.misses),
             audit=lambda: (self.audit.records, self.audit.failures),
             distribution=lambda: self._subscription,
+            chains=lambda: {self.audit.chain.id: self.metrics.recorded()},
+            lost=self.lost,
+            gauges=self.gauges,
         )
         probes = Probes(
             components=self.components,

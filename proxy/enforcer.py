@@ -25,7 +25,7 @@ from proxy.errors import (
     UsesUncountable,
 )
 from proxy.ledger import Ledger
-from proxy.messages import NO_TRAIL, Answer, RequestHead, Trail
+from proxy.messages import NO_IMPRINT, NO_TRAIL, NULL, Answer, Imprint, RequestHead, Trail, digest_of_body
 from proxy.metrics import Metrics, Tally
 from proxy.pipeline import NeedBody, Question, Rules, check, refused
 from proxy.policy.callers import Instant
@@ -68,10 +68,10 @@ class Memo:
 
     `check` is a function of its arguments, and its verdict holds until the instant it names, so the same
     question under the same rules and keys need not be asked again before that. A clock that has stepped back
-    behind the moment of the asking ends it as well.
+    behind the moment of the asking ends it as well. `digest`: that of the question, for the record.
     """
 
-    __slots__ = ("_head", "_keys", "_made_at", "_question", "_rules", "_telling")
+    __slots__ = ("_head", "_keys", "_made_at", "_question", "_rules", "_telling", "digest")
 
     def __init__(self) -> None:
         self._telling: Telling | None = None
@@ -80,6 +80,7 @@ class Memo:
         self._keys: KeySets | None = None
         self._question: Question | None = None
         self._made_at: Instant = 0.0
+        self.digest = NULL
 
     def recall(self, head: RequestHead, rules: Rules, keys: KeySets, now: Instant) -> Telling | None:
         telling = self._telling
@@ -94,7 +95,7 @@ class Memo:
             question = rules.question(head)
             if question != self._question:
                 # `keep` follows, unless the key is lacking; then it asks for the question itself.
-                self._head, self._question = head, question
+                self._head, self._question, self.digest = head, question, rules.digest(head)
                 self._telling = None
                 return None
             self._head = head
@@ -103,7 +104,7 @@ class Memo:
 
     def keep(self, head: RequestHead, rules: Rules, keys: KeySets, now: Instant, telling: Telling) -> None:
         if head is not self._head or rules is not self._rules:
-            self._question = rules.question(head)
+            self._question, self.digest = rules.question(head), rules.digest(head)
         self._head, self._rules, self._keys, self._made_at = head, rules, keys, now
         self._telling = telling
 
@@ -185,7 +186,7 @@ class Enforcer:
                 if isinstance(spent, NeedBody):
                     return spent
                 telling = spent
-        told = self._tell(telling, now, trail=trail)
+        told = self._tell(telling, now, trail=trail, imprint=_imprint(memo.digest, head, body))
         return NeedSync(told) if self.audit.terms.synced and isinstance(told, Permit) else told
 
     async def sync(self, need: NeedSync) -> Permit | Denied:
@@ -199,7 +200,7 @@ class Enforcer:
             if not self.allow_unrecorded:
                 permit, now = need.permit, self.clock()
                 failure = _failure(permit.verdict, Reason.AUDIT_UNWRITABLE, now)
-                return self._deny(failure, now, permit.decision_id)
+                return self._deny(failure, now, permit.decision_id, permit.imprint)
         return need.permit
 
     def _spend(
@@ -247,11 +248,12 @@ class Enforcer:
         now = self.clock()
         return self._deny(refused(refusal, now), now)
 
-    def unread(self, need: NeedBody, trail: Trail = NO_TRAIL) -> Denied:
+    def unread(self, need: NeedBody, head: RequestHead, trail: Trail = NO_TRAIL) -> Denied:
         """Record and answer a call whose body is needed, and for whose body there is no room."""
         now = self.clock()
         telling = self._telling(_failure(need.most, Reason.OVERLOADED, now))
-        denied = self._tell(telling, now, trail=trail)
+        imprint = _imprint(self.rules.digest(head), head, None)
+        denied = self._tell(telling, now, trail=trail, imprint=imprint)
         assert isinstance(denied, Denied)  # noqa: S101
         return denied
 
@@ -269,7 +271,7 @@ class Enforcer:
             reason = Reason.UPSTREAM_BROKEN
         now = self.clock()
         log.warning("upstream failed", extra={"reason": reason, "why": error.why})
-        return self._deny(_failure(permit.verdict, reason, now), now, permit.decision_id)
+        return self._deny(_failure(permit.verdict, reason, now), now, permit.decision_id, permit.imprint)
 
     def ended(self, permit: Permit, facts: Facts) -> None:
         """Record how a permitted call ended."""
@@ -309,13 +311,13 @@ class Enforcer:
             self._told, self._told_under = {}, self.rules
         key = (
             verdict.reason, verdict.detail, verdict.exemption, verdict.until, verdict.org_type,
-            rule and rule.id, operation, caller._replace(valid_until=0.0),
-            verdict.relation, verdict.evidence, verdict.obligations,
+            rule and rule.id, operation, caller._replace(valid_until=0.0, subject_digest=None),
+            verdict.relation, verdict.evidence, verdict.obligations, verdict.window,
         )  # fmt: skip
         telling = self._told.get(key)
         if telling is None:
             telling = self._told[key] = self._make_telling(verdict)
-        return Telling(verdict, *telling[1:])
+        return Telling(verdict, telling.record.of(caller), *telling[2:])
 
     def _make_telling(self, verdict: Verdict) -> Telling:
         policy = self.rules.policy
@@ -325,6 +327,7 @@ class Enforcer:
             mode=policy.mode,
             instance=self.instance,
             backend=self.rules.backend.name,
+            serial=policy.serial,
             chain=self.audit.chain.id,
         )
         going_on = verdict.decision is Decision.ALLOWED
@@ -335,14 +338,19 @@ class Enforcer:
         return Telling(verdict, record, tally, words)
 
     def _tell(
-        self, telling: Telling, now: Instant, decision_id: bytes = b"", trail: Trail = NO_TRAIL
+        self,
+        telling: Telling,
+        now: Instant,
+        decision_id: bytes = b"",
+        trail: Trail = NO_TRAIL,
+        imprint: Imprint = NO_IMPRINT,
     ) -> Permit | Denied:
         """Record, count, and only then let go on or deny. Without an id the decision gets the next one."""
         if not decision_id:
             self._count += 1
             decision_id = b"%b-%012x" % (self.prefix, self._count)
         try:
-            self.audit.write(telling.record, decision_id, now, trail)
+            self.audit.write(telling.record, decision_id, now, trail, imprint)
         except AuditUnwritable as error:
             log.error("decision not recorded", extra={"why": error.why, "reason": telling.verdict.reason})
             if not self.allow_unrecorded:
@@ -350,17 +358,28 @@ class Enforcer:
                 telling = self._telling(refused(Refusal(Reason.AUDIT_UNWRITABLE), now))
         telling.tally.count += 1
         if telling.answer is None:
-            return Permit(decision_id, telling.verdict, telling.lines, self.rules.policy.revision)
+            revision = self.rules.policy.revision
+            return Permit(decision_id, telling.verdict, telling.lines, revision, imprint)
         return Denied(decision_id, telling.verdict, telling.answer)
 
-    def _deny(self, verdict: Verdict, now: Instant, decision_id: bytes = b"") -> Denied:
-        denied = self._tell(self._telling(verdict), now, decision_id)
+    def _deny(
+        self, verdict: Verdict, now: Instant, decision_id: bytes = b"", imprint: Imprint = NO_IMPRINT
+    ) -> Denied:
+        denied = self._tell(self._telling(verdict), now, decision_id, imprint=imprint)
         assert isinstance(denied, Denied)  # noqa: S101
         return denied
+
+
+def _imprint(digest: bytes, head: RequestHead, body: bytes | None) -> Imprint:
+    """What the record keeps of a request. `body`: all of it, where the decision needed it."""
+    if body is None:
+        return digest, head.length, NULL
+    return digest, len(body), digest_of_body(body)
 
 
 def _failure(verdict: Verdict, reason: Reason, now: Instant) -> Verdict:
     """A call that was found permissible and does not reach its end: still whose it was and what it asked."""
     return verdict._replace(
-        decision=Decision.FAILED, reason=reason, rule=None, exemption=None, until=None, holds_until=now
-    )
+        decision=Decision.FAILED, reason=reason, rule=None, exemption=None, until=None, window=None,
+        holds_until=now,
+    )  # fmt: skip

@@ -4,7 +4,10 @@ Nothing here reads a socket or judges anything. The target is kept as the bytes 
 that go: no decoding, no normalising, so what is decided on is what is sent.
 """
 
+from collections.abc import Set as AbstractSet
 from enum import Enum
+from functools import lru_cache
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -65,6 +68,37 @@ class Trail(NamedTuple):
 
 NO_TRAIL = Trail()
 """Of a call whose peer is not trusted: what it says is not even read."""
+
+
+NULL = b"null"
+
+Imprint = tuple[bytes, BodyLength | None, bytes]
+"""What a record keeps of a request: the digest of its head, the body's length, the digest of the body.
+
+A plain tuple: a named one costs more than what is done with it. Digests are JSON, as they stand in records.
+"""
+NO_IMPRINT: Imprint = (NULL, None, NULL)
+"""Of what never became a question."""
+
+
+def digest_of_head(head: RequestHead, names: AbstractSet[bytes]) -> bytes:
+    """Over its method, its target, and the header fields of these names as they came."""
+    text = b"%b %b\n" % (head.method, head.target)
+    for field in head.headers:
+        if field[0] in names:
+            text += b"%b:%b\n" % field
+    return _remembered_digest(text) if len(text) <= MAX_REMEMBERED else digest_of_body(text)
+
+
+def digest_of_body(body: bytes) -> bytes:
+    """SHA-256 in hexadecimal, as JSON."""
+    return b'"%b"' % sha256(body).hexdigest().encode()
+
+
+_remembered_digest = lru_cache(maxsize=1024)(digest_of_body)
+"""Of heads: most calls are like others, but for what is not read of them."""
+MAX_REMEMBERED = 512
+"""Bytes of a longest head that is remembered, so that nobody can fill the memory with targets."""
 
 
 class Slot(NamedTuple):

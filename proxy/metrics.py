@@ -6,8 +6,9 @@ zero, so that a rate over the first event is right and "no data" means no data.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
+from ctypes import Structure, c_uint64
 from itertools import product
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import (
@@ -75,20 +76,26 @@ class Histogram:
         return pairs
 
 
-class Tally:
-    """One series of `moratorium_decisions_total`."""
+class Tally(Structure):
+    """One series of `moratorium_decisions_total`. It may lie in memory that outlives its process."""
 
-    __slots__ = ("count",)
+    _fields_ = (("count", c_uint64),)
+    count: int
 
-    def __init__(self) -> None:
-        self.count = 0
+
+Series = tuple[Decision, Reason, str, str, Mode]
+"""Decision, reason, type of organisation, classes of the operation, mode."""
 
 
 class Metrics:
-    """Everything that is counted. Numbers are public: the enforcer and the relay add to them directly."""
+    """Everything that is counted. Numbers are public: the enforcer and the relay add to them directly.
 
-    def __init__(self) -> None:
-        self.decisions: dict[tuple[Decision, Reason, str, str, Mode], Tally] = {}
+    `make`: gives a series its tally.
+    """
+
+    def __init__(self, make: Callable[[Series], Tally] = lambda _series: Tally()) -> None:
+        self._make = make
+        self.decisions: dict[Series, Tally] = {}
         self.in_flight = 0
         self.handshakes_failed = 0
         self.turned_away = 0
@@ -108,8 +115,12 @@ class Metrics:
             org_type = "none"
         elif verdict.operation is not None:
             label = verdict.operation.label
-        key = (verdict.decision, verdict.reason, org_type, label, mode)
-        return self.decisions.setdefault(key, Tally())
+        return self._of((verdict.decision, verdict.reason, org_type, label, mode))
+
+    def recorded(self) -> int:
+        """Decisions of all series but those that say that there is no record."""
+        unwritable = Reason.AUDIT_UNWRITABLE
+        return sum(tally.count for series, tally in self.decisions.items() if series[1] is not unwritable)
 
     def expect(self, policy: Policy, operations: tuple[Operation, ...]) -> None:
         """Start every series that this policy and backend can bring about at zero."""
@@ -128,7 +139,13 @@ class Metrics:
                 self._start(reason, org_type, "none", policy.mode)
 
     def _start(self, reason: Reason, org_type: str, label: str, mode: Mode) -> None:
-        self.decisions.setdefault((MEANINGS[reason].decision, reason, org_type, label, mode), Tally())
+        self._of((MEANINGS[reason].decision, reason, org_type, label, mode))
+
+    def _of(self, series: Series) -> Tally:
+        tally = self.decisions.get(series)
+        if tally is None:
+            tally = self.decisions[series] = self._make(series)
+        return tally
 
 
 class Distribution(Protocol):
@@ -139,6 +156,22 @@ class Distribution(Protocol):
 
     def counts(self) -> Mapping[str, int]:
         """How often asking ended how."""
+
+
+class Gauges(NamedTuple):
+    """What stands how just now. `moments`: those of `MOMENTS` that are known."""
+
+    unsigned: int = 0
+    held_bytes: int = 0
+    moments: Mapping[str, Instant] = {}
+
+
+MOMENTS = {
+    "audit_last_checkpoint": "When the chain of records was opened or last had a checkpoint.",
+    "audit_witness_last_success": "When the audit's witness last heard of a checkpoint; 0 for never.",
+    "upstream_credential_end": "When the face API's credential that is at hand ends.",
+}
+"""Of several processes the earliest counts: it is the worst."""
 
 
 class Observed:
@@ -158,6 +191,9 @@ class Observed:
         distribution: Callable[[], "Distribution | None"] = lambda: None,
         restarts: Callable[[], int] = int,
         workers: Callable[[], Mapping[str, float]] = dict,
+        chains: Callable[[], Mapping[str, int]] = dict,
+        lost: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        gauges: Callable[[], Gauges] = Gauges,
     ) -> None:
         self.version = version
         self.backend = backend
@@ -170,6 +206,9 @@ class Observed:
         self.distribution = distribution
         self.restarts = restarts
         self.workers = workers
+        self.chains = chains
+        self.lost = lost
+        self.gauges = gauges
 
 
 class MoratoriumCollector(Collector):
@@ -181,9 +220,11 @@ class MoratoriumCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield self._decisions()
+        yield self._chains()
         yield from self._times()
         yield from self._windows()
         yield from self._distribution()
+        yield from self._gauges()
         yield from self._state()
 
     def _decisions(self) -> Metric:
@@ -194,6 +235,14 @@ class MoratoriumCollector(Collector):
         )
         for key, tally in self._metrics.decisions.items():
             family.add_metric([str(part) for part in key], tally.count)
+        return family
+
+    def _chains(self) -> Metric:
+        family = CounterMetricFamily(
+            "moratorium_chain_decisions", "Decisions recorded in each chain.", labels=("chain",)
+        )
+        for chain, count in self._observed.chains().items():
+            family.add_metric([chain], count)
         return family
 
     def _times(self) -> Iterator[Metric]:
@@ -257,6 +306,22 @@ class MoratoriumCollector(Collector):
         yield success
         yield fetches
 
+    def _gauges(self) -> Iterator[Metric]:
+        gauges = self._observed.gauges()
+        yield GaugeMetricFamily(
+            "moratorium_audit_unsigned_records", "Records since the last checkpoint.", value=gauges.unsigned
+        )
+        yield GaugeMetricFamily(
+            "moratorium_held_bytes",
+            "Of bodies that are collected before their calls go on.",
+            value=gauges.held_bytes,
+        )
+        for name, text in MOMENTS.items():
+            family = GaugeMetricFamily(f"moratorium_{name}_timestamp_seconds", text)
+            if name in gauges.moments:
+                family.add_metric([], gauges.moments[name])
+            yield family
+
     def _state(self) -> Iterator[Metric]:
         distribution = self._observed.distribution()
         refused = distribution is not None and distribution.refused
@@ -297,11 +362,14 @@ class MoratoriumCollector(Collector):
         yield fetches
         hits, misses = self._observed.tokens()
         records, failures = self._observed.audit()
+        outcomes, unheard = self._observed.lost()
         for name, text, value in (
             ("token_cache_hits", "Tokens that had been verified before.", hits),
             ("token_cache_misses", "Tokens verified anew or refused.", misses),
             ("audit_records", "Records written.", records),
             ("audit_failures", "Records that could not be written.", failures),
+            ("audit_outcomes_lost", "Ends of calls that were not recorded.", outcomes),
+            ("audit_witness_failures", "Times that the audit's witness did not hear.", unheard),
             ("tls_handshake_failures", "Handshakes that failed.", self._metrics.handshakes_failed),
             ("connections_turned_away", "Closed for lack of descriptors.", self._metrics.turned_away),
             ("clock_doubted_decisions", "Decided while clocks disagreed.", self._metrics.doubted),

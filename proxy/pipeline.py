@@ -9,9 +9,10 @@ from typing import NamedTuple
 from proxy.authn.bearer import find_token, token_of
 from proxy.authn.cache import TokenCache
 from proxy.authn.standing import NO_STANDING, Standing
+from proxy.authn.subject import SubjectKey
 from proxy.authn.verifier import KeySets, NeedKey, Trusts, verify
 from proxy.backends.base import Backend, Sketch
-from proxy.messages import RequestHead
+from proxy.messages import RequestHead, digest_of_head
 from proxy.policy.callers import Caller, Instant
 from proxy.policy.engine import NOTHING, decide, decide_at
 from proxy.policy.model import Policy, Refusal, Verdict
@@ -32,12 +33,16 @@ class Rules:
     tokens: TokenCache = field(default_factory=TokenCache)
     standing: Standing = NO_STANDING
     verdicts: Verdicts = field(default_factory=Verdicts)
+    subject_key: SubjectKey | None = None
     _schemes: dict[bytes, bytes | None] = field(init=False)
+    _shown: frozenset[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
         schemes: dict[bytes, bytes | None] = dict.fromkeys(self.backend.reads)
         schemes.update(self.backend.slots)
         object.__setattr__(self, "_schemes", schemes)
+        slots = {slot.header for slot in self.backend.slots}
+        object.__setattr__(self, "_shown", self.backend.reads - slots)
 
     def question(self, head: RequestHead) -> Question:
         """Everything of a request that its decision depends on: equal questions have equal answers.
@@ -52,6 +57,10 @@ class Rules:
                 taken_only = scheme is not None and token_of(value, scheme) is None
                 fields.append((name, b"" if taken_only else value))
         return head.method, head.target, head.upgrade, head.options, fields
+
+    def digest(self, head: RequestHead) -> bytes:
+        """Over what its decision depends on, but for the places of tokens. For the record, as JSON."""
+        return digest_of_head(head, self._shown)
 
 
 class NeedBody(NamedTuple):
@@ -158,7 +167,9 @@ def authenticate(head: RequestHead, rules: Rules, keys: KeySets, now: Instant) -
     known = rules.tokens.get(token, now)
     if known is not None:
         return known
-    caller = verify(token, rules.trusts, keys, rules.policy, now, standing=rules.standing)
+    caller = verify(
+        token, rules.trusts, keys, rules.policy, now, standing=rules.standing, subject_key=rules.subject_key
+    )
     if isinstance(caller, Caller):
         rules.tokens.put(token, caller, now)
     return caller

@@ -21,6 +21,7 @@ def files_of(settings: Settings) -> list[Path]:
         settings.policy_key_file,
         settings.policy_ca_file,
         settings.issuers_file,
+        settings.audit_subject_key_file,
         *_key_files_of(settings, _text_or_nothing(settings.issuers_file)),
         settings.tls_cert_file,
         settings.tls_key_file,
@@ -50,12 +51,13 @@ def standing_texts_of(settings: Settings) -> Texts:
 
 
 def identity_texts_of(settings: Settings) -> Texts:
-    """The same of the issuers file and of the key files, which it may name itself.
+    """The same of the issuers file, of the key files, which it may name itself, and of the key for subjects.
 
     Raises `SettingsError` naming every file that cannot be read.
     """
     try:
-        texts = _texts([settings.issuers_file] if settings.issuers_file is not None else [])
+        files = (settings.issuers_file, settings.audit_subject_key_file)
+        texts = _texts(file for file in files if file is not None)
         return {**texts, **_texts(_key_files_of(settings, texts.get(str(settings.issuers_file), "")))}
     except PolicyError as error:
         raise SettingsError(error.problems) from None

@@ -10,7 +10,8 @@ FIXED = (
     "policy_max_age_seconds", "policy_store_file", "upstream_assertion_key_file", "admin_listen",
     "aws_credentials_listen", "aws_credentials_token_file", "audit_key_file", "audit_witness",
     "audit_checkpoint_records", "audit_checkpoint_seconds", "audit_outcomes", "audit_durability",
-    "audit_rotate_bytes", "audit_rotate_seconds", "audit_compress", "audit_keep_seconds",
+    "audit_rotate_bytes", "audit_rotate_seconds", "audit_compress", "audit_keep_seconds", "audit_keep_files",
+    "audit_witness_token_file", "audit_witness_ca_file",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from proxy.authn.keys import RemoteKeys
 from proxy.authn.keyset import parse_keys
 from proxy.authn.sources import FileKeys, KeySource
 from proxy.authn.standing import NO_STANDING, Standing
+from proxy.authn.subject import SubjectKey
 from proxy.authn.verifier import Trust, Trusts
 from proxy.backends.registry import make_backend
 from proxy.errors import KeySetInvalid, SettingsError
@@ -20,10 +21,14 @@ from proxy.settings import Settings
 
 
 class Identity(NamedTuple):
-    """All issuers, and what stands in their key files."""
+    """All issuers, what stands in their key files, and the key for the digests of their tokens' subjects."""
 
     issuers: tuple[Issuer, ...]
     texts: Mapping[str, str]
+    subject_key: SubjectKey | None = None
+
+    def __repr__(self) -> str:
+        return f"<Identity of {', '.join(self.names)}>"  # one of the texts is a secret
 
     @property
     def trusts(self) -> Trusts:
@@ -41,7 +46,8 @@ NOBODY = Identity((), {})
 def make_identity(settings: Settings, texts: Mapping[str, str]) -> Identity:
     """Whom to believe. `texts`: what stands in the files that say so, see `identity_texts_of`.
 
-    Raises `SettingsError` with everything that is wrong with the issuers file and the key files.
+    Raises `SettingsError` with everything that is wrong with the issuers file and the key files. The key for
+    subjects is a text too, whose white space at the ends does not count: an editor adds some unseen.
     """
     file = settings.issuers_file
     if file is not None:
@@ -54,9 +60,15 @@ def make_identity(settings: Settings, texts: Mapping[str, str]) -> Identity:
             parse_keys(texts[str(path)].encode())
         except KeySetInvalid as error:
             problems.append(f"{path}: {error.why}")
+    subject_key, secret = None, settings.audit_subject_key_file
+    if secret is not None:
+        try:
+            subject_key = SubjectKey(texts[str(secret)].strip().encode())
+        except ValueError as error:
+            problems.append(f"MORATORIUM_AUDIT_SUBJECT_KEY_FILE: {secret}: {error}")
     if problems:
         raise SettingsError(problems)
-    return Identity(issuers, texts)
+    return Identity(issuers, texts, subject_key)
 
 
 def _only_issuer(settings: Settings) -> Issuer:
@@ -78,13 +90,14 @@ def _only_issuer(settings: Settings) -> Issuer:
 
 
 def make_rules(
-    settings: Settings, policy: Policy, trusts: Trusts = NOBODY.trusts, standing: Standing = NO_STANDING
+    settings: Settings, policy: Policy, identity: Identity = NOBODY, standing: Standing = NO_STANDING
 ) -> Rules:
     """Everything that decisions depend on, with an empty token cache."""
     backend = make_backend(settings.backend, policy.routes, inline_only=settings.media == "inline-only")
     if settings.forward_headers:
         backend.forwards |= {name.lower().encode() for name in settings.forward_headers}
-    return Rules(backend, policy, trusts, TokenCache(settings.token_cache_size), standing)
+    tokens = TokenCache(settings.token_cache_size)
+    return Rules(backend, policy, identity.trusts, tokens, standing, subject_key=identity.subject_key)
 
 
 def make_keys(

@@ -11,7 +11,17 @@ from typing import NamedTuple
 
 from proxy.audit.chain import Head
 from proxy.audit.journal import Journal
-from proxy.audit.segments import Found, close_segment, closed, expired, look_into, pack, remove, summarise
+from proxy.audit.segments import (
+    Found,
+    close_segment,
+    closed,
+    expired,
+    free,
+    look_into,
+    pack,
+    remove,
+    summarise,
+)
 from proxy.errors import AuditUnwritable
 from proxy.policy.callers import Instant
 
@@ -27,6 +37,7 @@ class Keeping(NamedTuple):
     rotate_seconds: float | None = None
     compress: bool = True
     keep_seconds: float | None = None
+    keep_files: int | None = None
 
 
 class Archive:
@@ -78,12 +89,13 @@ class Archive:
             self._cut_if_due(now)
 
     def reopen(self) -> None:
-        """Go on in the file that the path names now; the old one stays if that fails."""
+        """Go on in the file that the path names now; the old one stays if that fails and it has a name."""
         now = self._clock()
         try:
             self.journal.reopen(now)
         except AuditUnwritable as error:
             log.error("audit not reopened", extra={"why": error.why})
+            self.journal.sink.leave_if_removed()
         else:
             self._began = self._look_into().began or now
 
@@ -91,6 +103,17 @@ class Archive:
         """Close the chain and the file; what is being packed is left for the next start."""
         self._stop.set()
         self.journal.close(self._clock())
+
+    async def end(self) -> None:
+        """Close, and have the witness hear of that if it can."""
+        self.close()
+        if self.journal.terms.witness is not None:
+            await self.journal.terms.witness.send_last()
+
+    async def tell_forever(self) -> None:
+        """Send on what the witness is told, until cancelled."""
+        if self.journal.terms.witness is not None:
+            await self.journal.terms.witness.send_forever()
 
     def _cut_if_due(self, now: Instant) -> None:
         path, fd, keeping = self.journal.sink.path, self.journal.sink.descriptor, self._keeping
@@ -133,16 +156,23 @@ class Archive:
                 for segment in closed(path):
                     if segment.suffix != ".gz":
                         await asyncio.to_thread(pack, segment, self._stop.is_set)
-            if self._keeping.keep_seconds is not None:
-                for segment in expired(path, self._clock(), self._keeping.keep_seconds):
-                    await self._retire(segment)
+            keep_seconds, keep_files = self._keeping.keep_seconds, self._keeping.keep_files
+            for segment in expired(path, self._clock(), keep_seconds, keep_files):
+                await self._retire(segment)
         except OSError as error:
             log.error("audit segments not tidied", extra={"why": error.strerror or type(error).__name__})
 
     async def _retire(self, segment: Path) -> None:
-        """Say, under a signature if there is a key, what is removed; then remove it."""
+        """Say, under a signature if there is a key, what is removed; then remove it.
+
+        What somebody may still write to is left: its last records would be removed and not told of.
+        """
+        if not free(segment):
+            return
         try:
             going = await asyncio.to_thread(summarise, segment)
+        except FileNotFoundError:
+            return  # another process was faster
         except (EOFError, zlib.error):
             log.error("audit segment is damaged and kept", extra={"why": segment.name})
             return

@@ -55,6 +55,7 @@ class Verifier:
 
     def __init__(self, raw: bytes) -> None:
         self._key = Ed25519PublicKey.from_public_bytes(raw)
+        self.public = _encode(raw)
         self.name = name_of(raw)
 
     def __repr__(self) -> str:

@@ -24,6 +24,8 @@ class Flaw(StrEnum):
     OTHER_KEY = "other-key"
     UNSIGNED = "unsigned"
     """A signature that has to be there is not."""
+    TREE = "tree"
+    """A checkpoint's tree is not over the records since the checkpoint before it."""
     DAMAGED = "damaged"
     """A file cannot be read to its end."""
 

@@ -16,9 +16,10 @@ from proxy.audit.checkpoint import Signer
 from proxy.audit.disk import Disk
 from proxy.audit.record import Template, stamp
 from proxy.audit.sink import Sink
+from proxy.audit.tree import Tree
 from proxy.audit.witness import Witness
 from proxy.errors import AuditUnwritable
-from proxy.messages import NO_TRAIL, Trail
+from proxy.messages import NO_IMPRINT, NO_TRAIL, Imprint, Trail
 from proxy.policy.callers import Instant
 
 Facts = tuple[int | None, int, int, float, bool]
@@ -27,7 +28,8 @@ Facts = tuple[int | None, int, int, float, bool]
 A plain tuple: a named one costs more than what is done with it.
 """
 TOGETHER = 256
-"""So many ends of calls are one record: each by itself would cost as much as a decision."""
+"""So many ends of calls are one record: each by itself would cost as much as a decision, and collectors have
+limits on lines."""
 MAX_ENDED = 100_000
 """So many are kept for a file that takes nothing."""
 
@@ -63,26 +65,44 @@ class Journal:
         self._signed_seq = -1
         self._closed = False
         self._due = self.terms.checkpoint_records
+        self._tree = Tree(0) if self._due != inf else None
 
     def __repr__(self) -> str:
         return f"<Journal {self.chain!r} {self.sink!r}>"
 
+    @property
+    def signed_at(self) -> Instant | None:
+        """When the chain was opened or last had a checkpoint; None: it is to have none."""
+        return self._signed_at if self._due != inf else None
+
+    @property
+    def unsigned(self) -> int:
+        """Records since the last checkpoint, or since the `open`."""
+        return max(0, self.chain.seq - max(self._signed_seq, 1)) if self._due != inf else 0
+
     # ------------------------------------------------------------ decisions
 
-    def write(self, record: Template, decision_id: bytes, now: Instant, trail: Trail = NO_TRAIL) -> None:
+    def write(
+        self,
+        record: Template,
+        decision_id: bytes,
+        now: Instant,
+        trail: Trail = NO_TRAIL,
+        imprint: Imprint = NO_IMPRINT,
+    ) -> None:
         """Record one decision. Raises `AuditUnwritable`."""
         chain = self.chain
         if len(self._ended) >= TOGETHER and not self._owed:
             self._gather(now)
         if self._owed:
-            self._owed.append(lambda chain: record.line(decision_id, now, trail, chain))
+            self._owed.append(lambda chain: record.line(decision_id, now, trail, chain, imprint))
             try:
                 self._settle(now, last_may_wait=False)
             except AuditUnwritable:
                 self.failures += 1
                 raise
         else:
-            line = record.line(decision_id, now, trail, chain)
+            line = record.line(decision_id, now, trail, chain, imprint)
             try:
                 self.sink.write(line)
             except AuditUnwritable:
@@ -91,6 +111,8 @@ class Journal:
                 raise
             chain.head = sha256(line[:-1]).hexdigest().encode()
             chain.seq += 1
+            if self._tree is not None:
+                self._tree.add(chain.head)
         self.records += 1
         if chain.seq >= self._due:
             self.checkpoint(now)
@@ -106,16 +128,20 @@ class Journal:
             self.lost_outcomes += 1
 
     def _gather(self, now: Instant) -> None:
-        """Make one record of the calls that have ended."""
+        """Make records of the calls that have ended: several when a file took nothing for long."""
+        ended, self._ended = self._ended, []
+        for first in range(0, len(ended), TOGETHER):
+            self._owed.append(self._outcomes(ended[first : first + TOGETHER], now))
+
+    def _outcomes(self, ended: Sequence[tuple[bytes, Facts]], now: Instant) -> Builder:
         calls = [
             {
                 "id": decision_id.decode(), "status": status, "request_bytes": up, "response_bytes": down,
                 "microseconds": int(seconds * 1_000_000), "complete": complete,
             }
-            for decision_id, (status, up, down, seconds, complete) in self._ended
+            for decision_id, (status, up, down, seconds, complete) in ended
         ]  # fmt: skip
-        self._ended = []
-        self._owed.append(lambda chain: plain(self._fields("outcomes", now, chain, calls=calls)))
+        return lambda chain: plain(self._fields("outcomes", now, chain, calls=calls))
 
     # ------------------------------------------------------------ what frames them
 
@@ -148,20 +174,30 @@ class Journal:
         return self.flush(now)
 
     def checkpoint(self, now: Instant, kind: str = "checkpoint") -> bool:
-        """Say, and sign if there is a key, where the chain stands. One that cannot be written is left out."""
+        """Say, and sign if there is a key, where the chain stands, and what stands there since the last one.
+
+        One that cannot be written is left out; its leaves are in the next one's tree.
+        """
         self._due = self.chain.seq + self.terms.checkpoint_records
         if not self.flush(now):
             return False
         if kind == "checkpoint" and self.chain.seq == self._signed_seq:
             return True
-        counts = {"records": self.records, "failures": self.failures}
-        line = self._signed(self._fields(kind, now, self.chain, **counts))
+        tree, at = self._tree, self.chain.seq
+        members = {
+            "records": self.records,
+            "failures": self.failures,
+            "tree": tree.members() if tree is not None else None,
+        }
+        line = self._signed(self._fields(kind, now, self.chain, **members))
         try:
             self.sink.write(line)
         except AuditUnwritable:
             self._survive([line], now)
+            self._plant(at)
             return False
-        self.chain.take(line)
+        self._take(line)
+        self._plant(at)
         self._signed_seq, self._signed_at = self.chain.seq, now
         self._due = self.chain.seq + self.terms.checkpoint_records
         if self.terms.witness is not None:
@@ -221,6 +257,17 @@ class Journal:
             return plain({**fields, "key": None, "signature": None})
         return signer.signed({**fields, "key": signer.public})
 
+    def _take(self, line: bytes) -> None:
+        """Go on behind a line that is in the file."""
+        self.chain.take(line)
+        if self._tree is not None:
+            self._tree.add(self.chain.head)
+
+    def _plant(self, at: int) -> None:
+        """Begin the next tree with the checkpoint at this number, if it is in the file."""
+        if self._tree is not None and self.chain.seq > at:
+            self._tree = Tree(at, self.chain.head)
+
     def _settle(self, now: Instant, *, last_may_wait: bool) -> None:
         """Write all that is owed. Raises `AuditUnwritable`; what is not in the file then is still owed.
 
@@ -228,12 +275,13 @@ class Journal:
         """
         owed, self._owed = self._owed, []
         chain = self.chain
-        ahead, lines = Chain(chain.id, chain.seq, chain.head), []
+        ahead, lines, heads = Chain(chain.id, chain.seq, chain.head), [], []
         for build in owed:
             line = build(ahead)
             ahead.head = sha256(line[:-1]).hexdigest().encode()
             ahead.seq += 1
             lines.append(line)
+            heads.append(ahead.head)
         try:
             self.sink.write(b"".join(lines))
         except AuditUnwritable:
@@ -241,6 +289,9 @@ class Journal:
             self._survive(lines, now, left)
             raise
         chain.seq, chain.head = ahead.seq, ahead.head
+        if self._tree is not None:
+            for head in heads:
+                self._tree.add(head)
 
     def _survive(self, lines: list[bytes], now: Instant, owed: Sequence[Builder] = ()) -> None:
         """Take those lines that are in the file although the write failed, and mark what is cut short.
@@ -252,7 +303,7 @@ class Journal:
             # All of it but its end counts: the next line begins with that.
             if left < len(line) - 1:
                 break
-            self.chain.take(line)
+            self._take(line)
             left, count = max(0, left - len(line)), count + 1
         self._owed[:0] = owed[count:]
         if left:

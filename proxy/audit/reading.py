@@ -31,12 +31,22 @@ def _files_in(path: Path) -> list[Path]:
     return [path]
 
 
-def verify_file(verification: Verification, path: Path, told: Callable[[int], None]) -> None:
-    """Feed it one file. `told` hears how many of the file's bytes have been read. Raises `SettingsError`."""
+def verify_file(
+    verification: Verification,
+    path: Path,
+    told: Callable[[int], None],
+    *others: Callable[[list[bytes]], None],
+) -> None:
+    """Feed it one file, and let others have the same lines.
+
+    `told` hears how many of the file's bytes have been read. Raises `SettingsError`.
+    """
     reading = verification.read(str(path))
     try:
         for batch in batches(path, told):
             reading.feed(batch)
+            for other in others:
+                other(batch)
     except DAMAGED:
         verification.damaged(str(path), "the compressed file is damaged or cut short")
     except OSError as error:

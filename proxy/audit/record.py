@@ -6,18 +6,20 @@ asked with, so that the question can be asked again (`proxy.audit.replay`).
 """
 
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from math import floor, inf
-from typing import Any
+from typing import Any, Self
+
+import orjson
 
 from proxy.audit.chain import VERSION, Chain, line_of
-from proxy.messages import NO_TRAIL, Trail
+from proxy.messages import NO_IMPRINT, NO_TRAIL, NULL, Chunked, Imprint, Trail
 from proxy.policy.callers import Caller, Evidence, Instant, Principal
 from proxy.policy.instants import format_instant
-from proxy.policy.model import Mode, Verdict
+from proxy.policy.model import Mode, Verdict, Window
 from proxy.policy.operations import Operation
 
-MASKED = ("token", "subject", "case_id", "body")
+MASKED = ("token", "subject", "case_id", "evidence_id", "target", "headers", "body")
 UNCHAINED = Chain("")
 DECISION = "decision"
 
@@ -31,14 +33,18 @@ def fields_of(
     mode: Mode,
     instance: str,
     backend: str,
+    serial: int = 0,
     chain: Chain = UNCHAINED,
     trail: Trail = NO_TRAIL,
+    imprint: Imprint = NO_IMPRINT,
 ) -> dict[str, Any]:
     """The record as a mapping: the same fields for every outcome, null where there is nothing.
 
     `request_id` and `trace_id` are there when a trusted peer has given them; else they follow from `id`.
+    `serial`: that of the bundle that the policy came in, 0 when it came in none.
     """
-    rule = verdict.rule
+    rule, caller = verdict.rule, verdict.caller
+    request, length, body = imprint
     return {
         "v": VERSION,
         "kind": DECISION,
@@ -53,16 +59,31 @@ def fields_of(
         "reason": verdict.reason,
         "mode": mode,
         "policy": revision,
+        "policy_serial": serial or None,
         "rule": rule.id if rule is not None else None,
         "relation": verdict.relation if rule is not None else None,
         "exemption": verdict.exemption,
         "evidence_sha256": verdict.evidence,
         "obligations": verdict.obligations or None,
+        "rule_window": _window(verdict.window),
         "until": format_instant(verdict.until) if verdict.until is not None else None,
         "org_type": verdict.org_type,
-        **_who(verdict.caller),
+        "subject_hmac": caller.subject_digest if caller is not None else None,
+        "request_sha256": orjson.loads(request),
+        "request_bytes": None if isinstance(length, Chunked) else length,
+        "body_sha256": orjson.loads(body),
+        **_who(caller),
         **_what(verdict.operation),
         "masked": MASKED,
+    }
+
+
+def _window(window: Window | None) -> dict[str, str | None] | None:
+    if window is None:
+        return None
+    return {
+        "start": format_instant(window.start) if window.start > -inf else None,
+        "end": format_instant(window.end) if window.end < inf else None,
     }
 
 
@@ -129,44 +150,86 @@ def _what(operation: Operation | None) -> dict[str, Any]:
 
 
 class Template:
-    """The line of one verdict with gaps: most calls differ from the last in id, time and place alone."""
+    """The line of one verdict with gaps, for all who differ in nothing but their tokens and requests."""
 
-    __slots__ = ("_after", "_before", "_make", "_moment", "_to_number", "_to_place", "_to_second", "_to_time")
+    __slots__ = ("_digest", "_line", "_moment", "_second", "_subject")
 
     def __init__(
-        self, verdict: Verdict, *, revision: str, mode: Mode, instance: str, backend: str, chain: str = ""
+        self,
+        verdict: Verdict,
+        *,
+        revision: str,
+        mode: Mode,
+        instance: str,
+        backend: str,
+        serial: int = 0,
+        chain: str = "",
     ) -> None:
-        self._make = partial(
-            fields_of, verdict, revision=revision, mode=mode, instance=instance, backend=backend
-        )
-        line = line_of(self._make(_ID, 0.0, chain=Chain(chain, head=_PREV.encode())))
-        self._before, _, rest = line.partition(_ID.encode())
-        self._to_place, _, rest = rest.partition(_PREV.encode())
-        to_number, number, rest = rest.partition(b',"seq":')
-        self._to_number = to_number + number
-        self._to_time, _, self._after = rest.removeprefix(b"0").partition(b"1970-01-01T00:00:00.000000Z")
+        fields = fields_of(
+            verdict, "", 0.0, revision=revision, mode=mode, instance=instance, backend=backend, serial=serial,
+            chain=Chain(chain),
+        )  # fmt: skip
+        # No field can hold these: none may contain a space before it is accepted.
+        line = line_of(fields | {name: f" {name} " for name in _GAPS}).replace(b"%", b"%%")
+        for name, gap in _GAPS.items():
+            line = line.replace(b'" %b "' % name.encode(), gap)
+        self._line = line
+        self._digest = verdict.caller.subject_digest if verdict.caller is not None else None
+        self._subject = _quoted((self._digest or "").encode())
         self._moment = -1
-        self._to_second = b""
+        self._second = b""
+
+    def of(self, caller: Caller) -> Self:
+        """The same for a caller who differs in nothing but the token."""
+        digest = caller.subject_digest
+        if digest == self._digest:
+            return self
+        other = object.__new__(type(self))
+        other._line, other._digest, other._subject = self._line, digest, _quoted((digest or "").encode())
+        other._moment, other._second = self._moment, self._second
+        return other
 
     def line(
-        self, decision_id: bytes, now: Instant, trail: Trail = NO_TRAIL, chain: Chain = UNCHAINED
+        self,
+        decision_id: bytes,
+        now: Instant,
+        trail: Trail = NO_TRAIL,
+        chain: Chain = UNCHAINED,
+        imprint: Imprint = NO_IMPRINT,
     ) -> bytes:
         """The bytes that `line_of` would give. What changes once a second is made once a second."""
-        if trail is not NO_TRAIL:
-            return line_of(self._make(decision_id.decode(), now, trail=trail, chain=chain))
         moment = floor(now)
         if moment != self._moment:
-            self._moment = moment
-            self._to_second = self._to_time + second(moment)
-        return b"%b%b%b%b%b%d%b%06dZ%b" % (
-            self._before, decision_id, self._to_place, chain.head, self._to_number, chain.seq,
-            self._to_second, (now - moment) * 1_000_000, self._after,
+            self._moment, self._second = moment, second(moment)
+        request_id = trace_id = NULL
+        if trail is not NO_TRAIL:
+            request_id, trace_id = _quoted(trail.request_id), _quoted(trail.trace_id)
+        request, length, body = imprint
+        size = b"%d" % length if isinstance(length, int) else NULL
+        return self._line % (
+            body, decision_id, chain.head, size, request_id, request, chain.seq, self._subject,
+            self._second, (now - moment) * 1_000_000, trace_id,
         )  # fmt: skip
 
 
-# No field of a record can hold these: none may contain a space before it is accepted.
-_ID = " id "
-_PREV = " prev "
+# In the order in which they stand in a line, which `line` fills them in.
+_GAPS = {
+    "body_sha256": b"%b",
+    "id": b'"%b"',
+    "prev": b'"%b"',
+    "request_bytes": b"%b",
+    "request_id": b"%b",
+    "request_sha256": b"%b",
+    "seq": b"%d",
+    "subject_hmac": b"%b",
+    "time": b'"%b%06dZ"',
+    "trace_id": b"%b",
+}
+
+
+def _quoted(text: bytes) -> bytes:
+    """As JSON: of what a trail or a caller has there, nothing needs an escape."""
+    return b'"%b"' % text if text else NULL
 
 
 @lru_cache(maxsize=4)

@@ -42,8 +42,8 @@ class Seals:
     _gone: list[Gone] = field(default_factory=list)
     _untils: list[tuple[str, str, int]] = field(default_factory=list)
 
-    def take(self, fields: dict[str, Any], place: Place) -> None:
-        """An `open`, `checkpoint` or `close`."""
+    def take(self, fields: dict[str, Any], place: Place) -> bool:
+        """An `open`, `checkpoint` or `close`; whether nothing is wrong with its signature."""
         chain, seq = str(fields["chain"]), int(fields["seq"])
         if fields["kind"] == "open":
             self._take_open(fields, chain, place)
@@ -53,6 +53,7 @@ class Seals:
             self.find(Finding(flaw, place, chain, seq, says))
         elif fields.get("signature") is not None:
             self.signed_to[chain] = max(seq, self.signed_to.get(chain, -1))
+        return wrong is None
 
     def _take_open(self, fields: dict[str, Any], chain: str, place: Place) -> None:
         after, every = fields.get("after"), fields.get("checkpoint_records")

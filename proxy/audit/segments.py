@@ -149,6 +149,12 @@ def held(path: Path) -> Iterator[int | None]:
         os.close(fd)
 
 
+def free(path: Path) -> bool:
+    """Whether nobody can write to a closed segment any more."""
+    with held(path) as fd:
+        return fd is not None
+
+
 def pack(path: Path, stop: Callable[[], bool] = lambda: False) -> bool:
     """Compress a closed segment; whether that is done. Raises `OSError`."""
     packed = path.with_name(f"{path.name}.gz")
@@ -188,16 +194,25 @@ class Retirement(NamedTuple):
         }
 
 
-def expired(current: Path, now: Instant, keep_seconds: float) -> list[Path]:
-    """Closed segments whose last record is older than is kept, oldest first."""
+def expired(
+    current: Path, now: Instant, keep_seconds: float | None, keep_files: int | None = None
+) -> list[Path]:
+    """Closed segments whose last record is older than is kept, and those beyond the number that is kept,
+    oldest first. None: as old, or as many, as they may be.
+    """
+    segments = closed(current)
+    # One that is being packed is there twice.
+    names = [*dict.fromkeys(path.name.removesuffix(".gz") for path in segments)]
+    beyond = {*names[: max(0, len(names) - keep_files)]} if keep_files is not None else set()
     old = []
-    for path in closed(current):
+    for path in segments:
         try:
             # The last write: packing keeps it.
-            if path.stat().st_mtime >= now - keep_seconds:
-                break
+            aged = keep_seconds is not None and path.stat().st_mtime < now - keep_seconds
         except OSError:
             continue
+        if not aged and path.name.removesuffix(".gz") not in beyond:
+            break
         old.append(path)
     return old
 

@@ -12,6 +12,9 @@ from pathlib import Path
 from proxy.errors import AuditUnwritable
 
 STDOUT = "-"
+WARY_BYTES = 256 << 20
+"""With less room than this the file system may be full before it is looked at again: see to others' lines."""
+LOOKS = 20
 
 
 class Sink:
@@ -21,6 +24,7 @@ class Sink:
         self._path = path
         self._fd: int | None = None
         self._torn = False
+        self._wary = False
         self.taken = 0
         """Of what could not be written whole: how many bytes are in the file all the same."""
         self.fault: str | None = None
@@ -47,9 +51,9 @@ class Sink:
         if self._path == STDOUT:
             self._fd = 1
             return
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        flags = os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         try:
-            fd = os.open(self._path, flags, 0o640)
+            fd = self._open(flags)
         except OSError as error:
             self.fault = f"{self._path}: {error.strerror}"
             raise AuditUnwritable(self.fault) from None
@@ -59,6 +63,7 @@ class Sink:
         if self._fd is not None:
             os.close(self._fd)
         self._fd = fd
+        self._look_for_room(fd)
         self.fault = None
 
     def moved(self) -> bool:
@@ -69,7 +74,17 @@ class Sink:
             there = os.stat(self._path)
         except OSError:
             return True
-        return self._fd is None or not os.path.samestat(there, os.fstat(self._fd))
+        if self._fd is None:
+            return True
+        if self.fault is None:
+            self._look_for_room(self._fd)
+        return not os.path.samestat(there, os.fstat(self._fd))
+
+    def leave_if_removed(self) -> None:
+        """Close the file if it has no name any more: what is written to it is lost with the descriptor."""
+        if self._fd is not None and self._path != STDOUT and os.fstat(self._fd).st_nlink == 0:
+            os.close(self._fd)
+            self._fd, self._torn = None, False
 
     def write(self, line: bytes) -> None:
         """Append whole lines.
@@ -78,15 +93,17 @@ class Sink:
         that it spoils only itself.
         """
         self.taken = 0
-        before = self._torn
+        before = False
         try:
             if self._fd is None:
                 self.open()
             assert self._fd is not None  # noqa: S101
-            if self._torn:
+            before = self._torn or (self._wary and self._torn_by_another(self._fd))
+            if before:
                 line = b"\n" + line
             written = os.write(self._fd, line)
         except OSError as error:
+            self._wary = True
             raise self._failed(f"{self._path}: {error.strerror}") from None
         except AuditUnwritable as error:
             raise self._failed(error.why) from None
@@ -97,6 +114,34 @@ class Sink:
         self._torn = False
         self.records += 1
         self.fault = None
+
+    def _open(self, flags: int) -> int:
+        """For writing, and where it is a file that may be read, for a look at its end. Raises `OSError`."""
+        path = Path(self._path)
+        if path.is_file() or not path.exists():
+            with contextlib.suppress(PermissionError):
+                return os.open(path, os.O_RDWR | flags, 0o640)
+        # A pipe that we could read from as well would never tell that its reader has gone.
+        return os.open(path, os.O_WRONLY | flags, 0o640)
+
+    def _torn_by_another(self, fd: int) -> bool:
+        """Whether the file ends within a line: another process was cut short, and may never close it.
+
+        More than one look, since it may be in the middle of a write that is not cut short.
+        """
+        try:
+            for _ in range(LOOKS):
+                os.lseek(fd, -1, os.SEEK_END)  # what is written is appended wherever this is
+                if os.read(fd, 1) in (b"\n", b""):
+                    return False
+        except OSError:
+            return False  # empty, or nothing that can be read
+        return True
+
+    def _look_for_room(self, fd: int) -> None:
+        with contextlib.suppress(OSError):
+            system = os.fstatvfs(fd)
+            self._wary = system.f_bavail * system.f_frsize < WARY_BYTES
 
     def _failed(self, why: str) -> AuditUnwritable:
         self.failures += 1

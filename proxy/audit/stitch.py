@@ -12,6 +12,9 @@ from proxy.audit.chain import BEGINNING, END_OF_LINE, digest_of
 from proxy.audit.findings import Finding, Flaw, Place
 from proxy.audit.seals import LATE, Claim, Seals
 from proxy.audit.segments import Run
+from proxy.audit.tree import Tree
+
+_DIGEST = len(BEGINNING)
 
 
 @dataclass(slots=True)
@@ -27,6 +30,12 @@ class Stretch:
     head: bytes = b""
     line: int = 0
     closed: bool = False
+    tree: Tree | None = None
+    """Over the records since the last checkpoint; None when they are not as they were written."""
+
+
+MAX_FRAGMENTS = 10_000
+"""So many lines that are no records are kept apart, and so many digests that records tell of."""
 
 
 @dataclass
@@ -35,11 +44,20 @@ class Fragments:
 
     torn: int = 0
     last_lines: list[Place] = field(default_factory=list)
+    _kept: int = 0
+    _beyond: int = 0
+    _first_beyond: Place | None = None
+    _untold: int = 0
     _found: dict[str, list[tuple[Place, int]]] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
 
     def found(self, fragment: bytes, place: Place) -> None:
         """One in the middle of a file."""
+        if self._kept == MAX_FRAGMENTS:
+            self._beyond += 1
+            self._first_beyond = self._first_beyond or place
+            return
+        self._kept += 1
         self._found.setdefault(sha256(fragment).hexdigest(), []).append((place, len(fragment)))
 
     def last(self, place: Place) -> None:
@@ -48,7 +66,10 @@ class Fragments:
 
     def told(self, digest: Any) -> None:
         """A `torn` record speaks of this one."""
-        self._told.add(str(digest))
+        if len(self._told) < MAX_FRAGMENTS:
+            self._told.add(str(digest)[:_DIGEST])
+        else:
+            self._untold += 1
 
     def findings(self) -> list[Finding]:
         """Those that no record speaks of."""
@@ -61,6 +82,12 @@ class Fragments:
                     Finding(Flaw.UNREADABLE, place, "", None, f"{size} bytes that are no record")
                     for place, size in places
                 ]
+        if self._first_beyond is not None:
+            says = f"here and after it {self._beyond} more lines that are no record, too many to tell apart"
+            found.append(Finding(Flaw.UNREADABLE, self._first_beyond, "", None, says))
+        if self._untold:
+            says = f"{self._untold} more records tell of lines cut short, too many to be held against those"
+            found.append(Finding(Flaw.UNREADABLE, Place("the log", 0), "", None, says))
         return found
 
 

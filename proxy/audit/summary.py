@@ -23,6 +23,8 @@ def summary(verification: Verification, files: int) -> dict[str, Any]:
         "signed_by": sorted(set(seals.keys.values())),
         "key_given": seals.key is not None,
         "after_the_last_signature": sum(end - seals.signed_to.get(chain, -1) for chain, end in ends.items()),
+        "trees": verification.trees,
+        "trees_apart": verification.trees_apart,
         "retired": sum(run.last - run.first + 1 for run in seals.gone()),
         "torn": fragments.torn,
         "torn_at_the_end": [str(place) for place in fragments.last_lines],

@@ -18,10 +18,12 @@ from proxy.audit.checkpoint import Verifier
 from proxy.audit.findings import Finding, Flaw, Place
 from proxy.audit.seals import Seals
 from proxy.audit.stitch import Fragments, Stretch, Witnessed, stitch
+from proxy.audit.tree import Tree, objection, tree_behind
 
 MAX_STRETCHES = 100_000
 """So many pieces of chains are kept apart; a log that is in more is not one."""
 MAX_PLACES = 10_000
+_END, _LAST = END_OF_LINE[:-1], len(END_OF_LINE)
 _CHAIN, _KIND, _PREV, _SEQ = b'"chain":"', b'"kind":"', b'"prev":"', b'"seq":'
 _DIGEST = len(BEGINNING)
 
@@ -35,6 +37,9 @@ class Verification:
     records: int = 0
     decisions: int = 0
     empty: int = 0
+    trees: int = 0
+    trees_apart: int = 0
+    """Those of which this log holds leaves in more than one piece, so that they were not made again."""
     findings: list[Finding] = field(default_factory=list)
     stretches: list[Stretch] = field(default_factory=list)
     fragments: Fragments = field(default_factory=Fragments)
@@ -62,14 +67,17 @@ Places = tuple[int, int, int, int, int, int]
 
 
 def _fits(line: bytes, places: Places) -> bool:
-    at, end, _, prev, seq, comma = places
+    at, end, kind, prev, seq, comma = places
     return (
         line.startswith(_SEQ, seq - 6)
+        and line.startswith(_KIND, kind - 8)
         and line.startswith(_CHAIN, at - 9)
         and line.startswith(b'"', end)
         and line.startswith(_PREV, prev - 8)
         and line.startswith(b",", comma)
         and line.endswith(END_OF_LINE)
+        # Two records of which one line was made are none. Most have one brace behind their number, the last.
+        and (line.find(b"}", comma) == len(line) - 2 or line.find(_END, comma) == len(line) - _LAST)
     )
 
 
@@ -114,12 +122,16 @@ class Reading:
                     self._no_beginning(number, chain)
             elif not line.startswith(b'outcomes"', kind):
                 self._event(line, number, stretch)
+            if stretch.tree is not None:
+                stretch.tree.add(digest)
         self._number = number
         self._whole.records += number - before
         self._whole.decisions += decisions
 
     def end(self) -> None:
         """Nothing more comes of this file."""
+        for stretch in self._open.values():
+            stretch.tree = None
         self._whole.stretches += self._open.values()
         self._open = {}
 
@@ -144,6 +156,7 @@ class Reading:
         """A record that does not follow the last one of its chain here."""
         name, whole = chain.decode("ascii", "replace"), self._whole
         if old is not None:
+            old.tree = None
             if seq == old.last + 1:
                 changed = f"record {old.last} is not the one that record {seq} names as the one before it"
                 self._find(Flaw.EDITED, old.line, name, old.last, changed)
@@ -155,7 +168,7 @@ class Reading:
                 self._find(Flaw.REORDERED, number, name, seq, f"stands behind record {old.last}")
             if len(whole.stretches) < MAX_STRETCHES:
                 whole.stretches.append(old)
-        new = Stretch(name, seq, prev, Place(self._name, number), self._name)
+        new = Stretch(name, seq, prev, Place(self._name, number), self._name, tree=tree_behind(seq, prev))
         self._open[chain] = new
         return new
 
@@ -188,7 +201,11 @@ class Reading:
             self._find(Flaw.JOINED, number, name, seq, f"`{kind}` as record {seq} of a chain")
         match kind:
             case "open" | "checkpoint" | "close":
-                self._whole.seals.take(fields, place)
+                good = self._whole.seals.take(fields, place)
+                if kind != "open":
+                    if good and fields.get("tree") is not None:
+                        self._check_tree(fields["tree"], number, stretch)
+                    stretch.tree = Tree(seq) if kind == "checkpoint" else None
                 self._whole.witnessed.check(name, seq, stretch.head.decode())
                 if kind == "close":
                     # Whatever goes on with this chain is another stretch, and found to be one too many.
@@ -202,6 +219,16 @@ class Reading:
                 pass
             case _:
                 self._find(Flaw.UNREADABLE, number, name, seq, "a record of no known kind")
+
+    def _check_tree(self, said: Any, number: int, stretch: Stretch) -> None:
+        """Hold the tree of a checkpoint, the last record of this stretch, against the records before it."""
+        self._whole.trees += 1
+        grown = stretch.tree
+        wrong = objection(said, stretch.last, grown, stretch.first)
+        if wrong is not None:
+            self._find(Flaw.TREE, number, stretch.chain, stretch.last, wrong)
+        elif grown is None or said["first"] != grown.first:
+            self._whole.trees_apart += 1
 
     def _find(self, flaw: Flaw, number: int, chain: str, seq: int, says: str) -> None:
         self._whole.findings.append(Finding(flaw, Place(self._name, number), chain, seq, says))

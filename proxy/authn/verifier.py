@@ -17,6 +17,7 @@ from proxy.authn.delegation import nameless
 from proxy.authn.keyset import EMPTY, SUPPORTED, KeySet
 from proxy.authn.shapes import seconds
 from proxy.authn.standing import NO_STANDING, Standing
+from proxy.authn.subject import SubjectKey
 from proxy.policy.callers import Caller, Instant
 from proxy.policy.model import Policy, Refusal
 from proxy.policy.reasons import Reason
@@ -75,11 +76,12 @@ def verify(
     now: Instant,
     *,
     standing: Standing = NO_STANDING,
+    subject_key: SubjectKey | None = None,
 ) -> Caller | Refusal | NeedKey:
     """Judge one token at `now`, by the trust and the keys of the issuer that it names, and no other's.
 
-    `standing`: what is known of organisations and tokens besides. Never raises for anything that a caller
-    could send.
+    `standing`: what is known of organisations and tokens besides. `subject_key`: what the subject's digest is
+    made with. Never raises for anything that a caller could send.
     """
     parts = take_apart(token)
     if isinstance(parts, Refusal):
@@ -94,7 +96,7 @@ def verify(
     verify_with = _ALGORITHMS[algorithm].verify
     if not any(verify_with(parts.signed, key.public, parts.signature) for key in candidates):
         return Refusal(Reason.TOKEN_SIGNATURE)
-    return _believed(parts.payload, trust, policy, now, standing)
+    return _believed(parts.payload, trust, policy, now, standing, subject_key)
 
 
 def _trust_in(parts: Compact, trusts: Trusts) -> Trust | Refusal:
@@ -115,7 +117,12 @@ def _trust_in(parts: Compact, trusts: Trusts) -> Trust | Refusal:
 
 
 def _believed(
-    payload: dict[str, Any], trust: Trust, policy: Policy, now: Instant, standing: Standing
+    payload: dict[str, Any],
+    trust: Trust,
+    policy: Policy,
+    now: Instant,
+    standing: Standing,
+    subject_key: SubjectKey | None,
 ) -> Caller | Refusal:
     """The caller that claims with a good signature speak for."""
     valid_until = _check_claims(payload, trust, now)
@@ -124,6 +131,8 @@ def _believed(
     caller = caller_of(payload, trust.claims, policy, trust.issuer, valid_until)
     if isinstance(caller, Refusal):
         return caller
+    if subject_key is not None and "sub" in payload:
+        caller = caller._replace(subject_digest=subject_key.digest(trust.issuer, payload["sub"]))
     if trust.org_types is not None and not trust.org_types.issuperset(caller.org_types):
         return Refusal(Reason.ORG_TYPE_NOT_ENTITLED, caller=caller)
     if standing is not NO_STANDING:

@@ -65,6 +65,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     findings += found_credential
     code = code or (2 if any(state == "wrong" for _, state, _ in found_credential) else 0)
     make_signer(settings)
+    findings += _limits(settings)
     fault = Sink(settings.audit_file).writable()
     findings.append(("audit", "wrong" if fault else "ok", fault or settings.audit_file))
     code = code or (2 if fault else 0)
@@ -109,6 +110,17 @@ def _warnings(settings: Settings, policy: Policy, texts: Texts) -> list[tuple[st
     around = Surroundings(settings.backend, backend.operations(), asserted)
     found = warnings_of(sources_of(settings, texts), time.time(), settings.timezone, around)
     return [("policy", "warning", str(warned)) for warned in found]
+
+
+def _limits(settings: Settings) -> list[tuple[str, str, str]]:
+    """Limits of which one makes the other useless."""
+    if settings.max_buffered_bytes >= settings.max_body_bytes:
+        return []
+    says = (
+        "MORATORIUM_MAX_BUFFERED_BYTES is less than MORATORIUM_MAX_BODY_BYTES: "
+        "a large body that has to be read before its call goes on never finds room"
+    )
+    return [("limits", "warning", says)]
 
 
 def _standing(settings: Settings, policy: Policy) -> list[tuple[str, str, str]]:

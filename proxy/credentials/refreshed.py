@@ -81,6 +81,11 @@ class Refreshed(ABC, Generic[T]):
         return None
 
     @property
+    def until(self) -> Instant | None:
+        """When the one at hand ends; None: nobody knows, or there is none."""
+        return self._got.until if self._got is not None and self._got.until != FOREVER else None
+
+    @property
     def failed(self) -> str | None:
         """Why there was none the last time."""
         return self._why

@@ -75,15 +75,15 @@ class Address:
         return PolicyRefused(Result.UNAVAILABLE, f"{self._shown}: {why}")
 
 
-def context_of(ca_file: Path | None) -> ssl.SSLContext:
-    """TLS as a client: the authorities in the file, or the system's.
+def context_of(ca_file: Path | None, setting: str = "MORATORIUM_POLICY_CA_FILE") -> ssl.SSLContext:
+    """TLS as a client: the authorities in the file that the setting names, or the system's.
 
     Raises `SettingsError`.
     """
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError([f"MORATORIUM_POLICY_CA_FILE: {ca_file}: {_why(error)}"]) from None
+        raise SettingsError([f"{setting}: {ca_file}: {_why(error)}"]) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

@@ -83,7 +83,8 @@ class Caller(NamedTuple):
     """Who asks, as a verified token says. `valid_until`: the first instant at which the token is refused.
 
     `path`: the organisations that the caller is a unit of. `circumstances`: what the issuer says of the call
-    itself, as pairs of name and value from the policy's vocabulary.
+    itself, as pairs of name and value from the policy's vocabulary. `subject_digest`: of whom the token is,
+    for the record alone; nothing is decided by it.
     """
 
     issuer: str
@@ -102,6 +103,7 @@ class Caller(NamedTuple):
     place_jurisdiction: str | None = None
     circumstances: frozenset[tuple[str, str]] = frozenset()
     evidence: tuple[Evidence, ...] = ()
+    subject_digest: str | None = None
 
     @property
     def principal(self) -> Principal:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -90,7 +90,7 @@ def build(
         mode=mode,
         unknown_operation=unknown_operation,
         routes=tuple(route for reader in readers for route in reader.routes()),
-        revision=_revision([source.document for source in sources], timezone),
+        revision=hashlib.sha256(revised(sources, timezone)).hexdigest(),
         org_subtypes=vocabulary.org_subtypes,
         circumstances=vocabulary.circumstances,
     )
@@ -105,9 +105,11 @@ def zone_of(source: Source, timezone: str) -> ZoneInfo:
     return ZoneInfo(source.document.get("timezone", timezone))
 
 
-def _revision(documents: list[dict[str, Any]], timezone: str) -> str:
+def revised(sources: Sequence[Source], timezone: str) -> bytes:
+    """What the revision is the SHA-256 of."""
+    documents = [source.document for source in sources]
     said = documents[0] if len(documents) == 1 else documents
-    return hashlib.sha256(json.dumps([said, timezone], sort_keys=True).encode()).hexdigest()
+    return json.dumps([said, timezone], sort_keys=True).encode()
 
 
 def _plain(value: Any) -> Any:

@@ -18,11 +18,12 @@ from proxy.policy.model import (
     Policy,
     Spend,
     Verdict,
+    Window,
 )
 from proxy.policy.operations import Operation, OperationClass
 from proxy.policy.reasons import MEANINGS, Decision, Reason
 from proxy.policy.scope import Bound, bound_by, bound_type, covered_by, windows_for
-from proxy.policy.windows import end_of_force, next_edge, state
+from proxy.policy.windows import end_of_force, in_force, next_edge, state
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -308,12 +309,16 @@ def _verdict(
     rule = finding.moratorium
     relation, org_type = _SELF, caller.org_types[0]
     until: Instant | None = None
+    window: Window | None = None
     if rule is not None:
         relation, principal = finding.bound[0]
         org_type = bound_type(rule, principal) or org_type
         if finding.reason in _IN_FORCE:
-            end = end_of_force(windows_for(rule, caller, finding.bound), now)
-            until = end if end < FOREVER else None
+            windows = windows_for(rule, caller, finding.bound)
+            window = in_force(windows, now)
+            if window is not None and window.end < FOREVER:
+                end = end_of_force(windows, window.end)
+                until = end if end < FOREVER else None
     decision = _DECISIONS[finding.reason]
     obligations: tuple[str, ...] = ()
     spends: tuple[Spend, ...] = ()
@@ -335,4 +340,5 @@ def _verdict(
         finding.evidence,
         obligations,
         spends,
+        window,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from proxy.messages import NO_IMPRINT, Imprint
 from proxy.policy.callers import ALWAYS, FOREVER, Caller, Instant, Relation
 from proxy.policy.conditions import Condition, Lasting, Party
 from proxy.policy.operations import Medium, Operation, OperationClass, Trait
@@ -200,8 +201,8 @@ class Verdict(NamedTuple):
     """One decision and why. It stays true in `[now, holds_until)` for the same question.
 
     `rule` is the moratorium that decided, `exemption` the one that lifted it, `evidence` the digest of what
-    was shown for that. `until` is the end of the window that blocks, None when it is open. `spends`: uses
-    that must be taken first.
+    was shown for that. `until` is the end of what blocks, None when it is open. `spends`: uses that must be
+    taken first. `window`: the one of the rule that is in force; `until` is later where windows touch.
     """
 
     decision: Decision
@@ -218,6 +219,7 @@ class Verdict(NamedTuple):
     evidence: str | None = None
     obligations: tuple[str, ...] = ()
     spends: tuple[Spend, ...] = ()
+    window: Window | None = None
 
 
 class Refusal(NamedTuple):
@@ -240,3 +242,5 @@ class Permit(NamedTuple):
     """Field lines about the decision that the answer gets on its way down."""
     revision: str = ""
     """That of the policy by which it was decided."""
+    imprint: Imprint = NO_IMPRINT
+    """What its record keeps of the request."""

@@ -40,7 +40,7 @@ class Whole:
         """Hold this as well; what is decided once nothing is missing, or there is no room for more."""
         context, size = self._context, len(payload)
         if context.held_bytes + size + reader.left > context.limits.held_bytes:
-            return context.enforcer.unread(self._need, trail)
+            return context.enforcer.unread(self._need, head, trail)
         context.held_bytes += size
         self._held += size
         self._file.write(payload)

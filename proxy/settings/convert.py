@@ -169,6 +169,11 @@ def url(value: str) -> str:
     return value
 
 
+def text_or_url(value: str) -> str:
+    """An http(s) address is checked as one; all else is a name."""
+    return url(value) if urlsplit(value).scheme in ("http", "https") else value
+
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 

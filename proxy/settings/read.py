@@ -69,6 +69,7 @@ def _contradictions(settings: Settings, given: Mapping[str, str]) -> list[str]:
     problems += _identity_contradictions(settings, given)
     problems += _policy_contradictions(settings, given)
     problems += _tls_contradictions(settings, given)
+    problems += _witness_contradictions(settings, given)
     if settings.backend and settings.upstream:
         problems += upstream_contradictions(settings, given)
     if settings.backend:
@@ -143,6 +144,21 @@ def _tls_contradictions(settings: Settings, given: Mapping[str, str]) -> list[st
         problems += [
             f"{name}: is set, but MORATORIUM_UPSTREAM is plain http" for name in _ONLY_HTTPS if name in given
         ]
+    return problems
+
+
+def _witness_contradictions(settings: Settings, given: Mapping[str, str]) -> list[str]:
+    witness, ca_file = "MORATORIUM_AUDIT_WITNESS", "MORATORIUM_AUDIT_WITNESS_CA_FILE"
+    scheme = urlsplit(settings.audit_witness or "").scheme
+    if scheme not in ("http", "https"):
+        only = ("MORATORIUM_AUDIT_WITNESS_TOKEN_FILE", ca_file)
+        return [f"{name}: needs an https address in {witness} as well" for name in only if name in given]
+    problems = []
+    if scheme == "http":
+        if not is_loopback(settings.audit_witness or ""):
+            problems.append(f"{witness}: plain http is for this machine only")
+        if ca_file in given:
+            problems.append(f"{ca_file}: is set, but {witness} is plain http")
     return problems
 
 

@@ -279,6 +279,12 @@ class Settings:
     audit_key_file: Path | None = _set(
         "proof", "", c.path, "PEM private key (Ed25519) that signs checkpoints, see docs/audit.md."
     )
+    audit_subject_key_file: Path | None = _set(
+        "proof",
+        "",
+        c.path,
+        "Text of 32 bytes or more; with it records say, as a digest with this key, whose token it was.",
+    )
     audit_checkpoint_records: int = _set(
         "proof",
         "10000",
@@ -291,8 +297,17 @@ class Settings:
     audit_witness: str | None = _set(
         "proof",
         "",
-        c.text,
-        "A file that is told each checkpoint as well, best on another volume; `log`: the log.",
+        c.text_or_url,
+        "A file on another volume, or an https address, that hears of each checkpoint; `log`: the log.",
+    )
+    audit_witness_token_file: Path | None = _set(
+        "proof", "", c.path, "A file with nothing else in it than the bearer token for such an address."
+    )
+    audit_witness_ca_file: Path | None = _set(
+        "proof",
+        "",
+        c.path,
+        "PEM file of the authorities that its certificate is checked with; default: the system's.",
     )
     audit_rotate_bytes: int | None = _set(
         "proof", "", c.size, "Close the file once it is so large, and begin another; default: never."
@@ -306,6 +321,12 @@ class Settings:
         "",
         c.number(1, 1e10),
         "Remove closed files whose last record is so old, and record that; default: never.",
+    )
+    audit_keep_files: int | None = _set(
+        "proof",
+        "",
+        c.whole(1, 1_000_000),
+        "Or the oldest of them while there are more than so many; default: never.",
     )
     uses_file: Path | None = _set(
         "proof", "", c.path, "Where uses of exemptions with a limit are counted; such a policy needs it."

@@ -1,6 +1,6 @@
 """Takes a line of an audit file apart without parsing it: the question, and when it was asked.
 
-Lines of the same question differ in id, instance, time and place in the chain alone
+Lines of the same question differ in id, subject, request, instance, time and place in the chain alone
 (`proxy.audit.record.Template`), and lines of the same length mostly have their members in the same places:
 these are looked at first. Times of our form sort as text, so that none has to be read to be compared.
 """
@@ -15,22 +15,29 @@ from proxy.policy.callers import Instant
 # Quotation marks within JSON strings are escaped, so these can be nothing but members, in the order of
 # `line_of`.
 _MARKS = (
+    b',"body_sha256":',
+    b',"case_sha256":',
     b',"chain":"',
     b',"circumstances":',
     b',"id":"',
     b',"issuer":',
     b',"prev":"',
     b',"purpose":',
-    b',"request_id":',
+    b',"request_bytes":',
     b',"result":',
     b',"seq":',
     b',"shown":',
+    b',"subject_hmac":',
+    b',"subject_jurisdiction":',
     b',"time":"',
     b',"traits":',
 )
 _TIME, _TRACE = _MARKS[-2], b'Z","trace_id":'
 _TIME_LENGTH = len("1970-01-01T00:00:00.000000Z")
-_ELSEWHERE = ("chain", "instance", "prev", "request_id", "seq", "trace_id")
+_ELSEWHERE = (
+    "body_sha256", "chain", "instance", "prev", "request_bytes", "request_id", "request_sha256", "seq",
+    "subject_hmac", "trace_id",
+)  # fmt: skip
 LAST = b"\xff"
 """Later than any time."""
 _YEAR_10000 = 253_402_300_799.0
@@ -60,16 +67,21 @@ class Cutter:
             if places is None:
                 return _reread(line)
             self._places[len(line)] = places
-        chain, circumstances, name, issuer, prev, purpose, request, result, seq, shown, time, traits = places
+        (
+            body, case, chain, circumstances, name, issuer, prev, purpose, request, result, seq, shown,
+            subject, jurisdiction, time, traits,
+        ) = places  # fmt: skip
         return (
             b"".join(
                 (
-                    line[:chain],
+                    line[:body],
+                    line[case:chain],
                     line[circumstances:name],
                     line[issuer:prev],
                     line[purpose:request],
                     line[result:seq],
-                    line[shown:time],
+                    line[shown:subject],
+                    line[jurisdiction:time],
                     line[traits:],
                 )
             ),

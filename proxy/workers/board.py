@@ -14,7 +14,10 @@ from proxy.policy.model import Policy
 from proxy.settings import Settings
 from proxy.version import __version__
 from proxy.workers.child import Child
-from proxy.workers.sums import KEY_FETCHES, Sums, show
+from proxy.workers.sums import CHAINS, KEY_FETCHES, Sums, show, together
+
+MOST_CHAINS = 1000
+"""So many are shown: workers that end again and again must not make a page longer and longer."""
 
 
 @dataclass
@@ -36,7 +39,7 @@ class Board:
     def ended(self, child: Child) -> None:
         """Its counts stay, it does not."""
         del self.children[child.number]
-        self.sums.end(child.snapshot)
+        self.sums.end(child.last())
 
     def all_serve(self) -> bool:
         serving = sum(child.serving for child in self.children.values())
@@ -89,6 +92,12 @@ class Board:
             for issuer in self.issuers
         }
 
+    def chains(self) -> dict[str, int]:
+        """Decisions recorded in each of the last chains of all workers."""
+        counts = self.sums.counts
+        found = {key[1]: count for key, count in counts.items() if key[0] == CHAINS}
+        return dict([*found.items()][-MOST_CHAINS:])
+
     def door(self) -> web.Application:
         """The application of the metrics listener."""
         observed = Observed(
@@ -103,6 +112,9 @@ class Board:
             distribution=lambda: self.subscription,
             restarts=lambda: self.restarts,
             workers=lambda: self.sums.usage,
+            chains=self.chains,
+            lost=lambda: self.sums.pair("audit", "outcomes lost", "witness failures"),
+            gauges=lambda: together(child.snapshot for child in self.children.values()),
         )
         probes = Probes(
             components=self.components, started=lambda: self.started, draining=lambda: self.draining

@@ -4,14 +4,16 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from proxy.workers.cells import Cells, make_memory
 from proxy.workers.channel import UNASKED, Channel, ChannelEnded, Message
 from proxy.workers.places import Queue
-from proxy.workers.sums import NOTHING, Snapshot
+from proxy.workers.sums import NOTHING, Snapshot, made_good
 
 # The same interpreter with the same path finds the same package, however the parent was started.
 _PROGRAM = (
@@ -27,7 +29,12 @@ class Child:
     """Made by `begin`. `serving` once it takes calls; `informed` once it was given a configuration."""
 
     def __init__(
-        self, number: int, process: asyncio.subprocess.Process, channel: Channel, now: Callable[[], float]
+        self,
+        number: int,
+        process: asyncio.subprocess.Process,
+        channel: Channel,
+        cells: Cells,
+        now: Callable[[], float],
     ) -> None:
         self.number = number
         self.channel = channel
@@ -36,6 +43,7 @@ class Child:
         self.informed = False
         self.booted = asyncio.Event()
         self._process = process
+        self._cells = cells
         self._now = now
         self._heard_at = now()
         self._covers: list[int] = []
@@ -46,23 +54,20 @@ class Child:
     @classmethod
     async def begin(cls, number: int, places: Sequence[Queue], now: Callable[[], float]) -> "Child":
         """Start the process in place `number`. Raises `OSError` when the system has no room for it."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            queues = [[sock.fileno() for sock in queue] for queue in places]
-            words = json.dumps(
-                {"path": sys.path, "control": theirs.fileno(), "place": number, "queues": queues}
-            )
+        with _memory() as counts:
+            cells = Cells.of(counts)
+            ours, theirs = socket.socketpair()
             try:
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-c", _PROGRAM, words),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno(), *itertools.chain(*queues)],
-                    start_new_session=True,  # a signal to the group is for the parent to pass on
-                )
+                with theirs:
+                    process = await _start(number, places, theirs.fileno(), counts)
             except OSError:
                 ours.close()
                 raise
-        return cls(number, process, await Channel.over(ours), now)
+        return cls(number, process, await Channel.over(ours), cells, now)
+
+    def last(self) -> Snapshot:
+        """All that is known of it when it has ended."""
+        return made_good(self.snapshot, self._cells.counts(), self._cells.chain())
 
     async def listen(self) -> None:
         """Until the worker is gone."""
@@ -118,3 +123,25 @@ class Child:
             self.kill()
             status = await self._process.wait()
         return f"exit status {status}" if status >= 0 else signal.Signals(-status).name
+
+
+async def _start(
+    number: int, places: Sequence[Queue], control: int, counts: int
+) -> asyncio.subprocess.Process:
+    queues = [[sock.fileno() for sock in queue] for queue in places]
+    words = {"path": sys.path, "control": control, "place": number, "queues": queues, "counts": counts}
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _PROGRAM, json.dumps(words)),
+        stdin=asyncio.subprocess.DEVNULL,
+        pass_fds=[control, counts, *itertools.chain(*queues)],
+        start_new_session=True,  # a signal to the group is for the parent to pass on
+    )
+
+
+@contextlib.contextmanager
+def _memory() -> Iterator[int]:
+    fd = make_memory()
+    try:
+        yield fd
+    finally:
+        os.close(fd)

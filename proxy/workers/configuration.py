@@ -22,12 +22,12 @@ from proxy.watch import Watch
 class Configuration:
     """Settings and policy with what they were read from."""
 
-    environ: dict[str, str]
-    texts: Mapping[str, str]
+    environ: dict[str, str] = field(repr=False)
+    texts: Mapping[str, str] = field(repr=False)
     settings: Settings
     policy: Policy
     serial: int = 0
-    standing_texts: Mapping[str, str] = field(default_factory=dict)
+    standing_texts: Mapping[str, str] = field(default_factory=dict, repr=False)
     identity: Identity = NOBODY
 
     @classmethod

@@ -5,10 +5,10 @@ only the two functions that touch `Metrics` know how they are made. Whole, becau
 the order of adding: it goes back by a hair when a worker ends, and Prometheus takes that for a new beginning.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from proxy.metrics import Histogram, Metrics, Tally
+from proxy.metrics import Gauges, Histogram, Metrics, Tally
 from proxy.policy.model import Mode
 from proxy.policy.reasons import Decision, Reason
 
@@ -17,6 +17,9 @@ _NO_COUNTERS = frozenset({"in_flight", "reload_successful"})
 Key = TypeVar("Key")
 Number = TypeVar("Number", int, float)
 
+CHAINS = "chains"
+"""The room of what is counted by chain of records."""
+DECISIONS = "decisions"
 KEY_FETCHES = "key fetches"
 """The room of what is counted by issuer and result."""
 NANO = 1_000_000_000
@@ -35,6 +38,8 @@ class Snapshot(NamedTuple):
     faults: dict[str, str | None] = {}  # noqa: RUF012
     certificate_ends: float | None = None
     clock_offsets: dict[str, float] = {}  # noqa: RUF012
+    gauges: list[Any] = [*Gauges()]  # noqa: RUF012
+    """Of `Gauges` each, in its order."""
 
     def plain(self) -> list[Any]:
         """As JSON can carry it."""
@@ -48,12 +53,32 @@ class Snapshot(NamedTuple):
 NOTHING = Snapshot({})
 
 
+def together(living: Iterable[Snapshot]) -> Gauges:
+    """The gauges of all: what can be added up is, and of moments the earliest counts."""
+    each = [Gauges(*snapshot.gauges) for snapshot in living]
+    moments: dict[str, float] = {}
+    for gauges in each:
+        for name, moment in gauges.moments.items():
+            moments[name] = min(moment, moments.get(name, moment))
+    return Gauges(sum(g.unsigned for g in each), sum(g.held_bytes for g in each), moments)
+
+
+def made_good(last: Snapshot, decisions: Counts, chain: str) -> Snapshot:
+    """What a worker has said last, with the `decisions` that it had counted when it ended."""
+    if not chain:
+        return last
+    counts = last.counts | {(DECISIONS, *series): count for series, count in decisions.items()}
+    series = {key[1:]: count for key, count in counts.items() if key[0] == DECISIONS}
+    recorded = sum(count for key, count in series.items() if key[1] != Reason.AUDIT_UNWRITABLE)
+    return last._replace(counts=counts | {(CHAINS, chain): recorded})
+
+
 def counts_of(metrics: Metrics) -> Counts:
     """Everything that `metrics` has counted."""
     counts: Counts = {("plain", name): getattr(metrics, name) for name in _plain(metrics)}
     for series, tally in metrics.decisions.items():
         if tally.count:
-            counts["decisions", *map(str, series)] = tally.count
+            counts[DECISIONS, *map(str, series)] = tally.count
     for place, histogram in _histograms(metrics):
         counts |= {(*place, str(index)): n for index, n in enumerate(histogram.counts) if n}
         counts[*place, "nanoseconds"] = round(histogram.total * NANO)
@@ -67,7 +92,7 @@ def show(counts: Counts, metrics: Metrics) -> None:
     for tally in metrics.decisions.values():
         tally.count = 0
     for key, count in counts.items():
-        if key[0] == "decisions":
+        if key[0] == DECISIONS:
             _, decision, reason, org_type, label, mode = key
             series = Decision(decision), Reason(reason), org_type, label, Mode(mode)
             metrics.decisions.setdefault(series, Tally()).count = count

@@ -6,6 +6,7 @@ Signals that are meant for all go to the parent. A SIGTERM to a worker alone dra
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
@@ -17,25 +18,27 @@ import uvloop
 from proxy.app import Application
 from proxy.errors import ConfigurationError
 from proxy.logs import set_up
-from proxy.metrics import usage
+from proxy.metrics import Metrics, usage
 from proxy.pipeline import Rules
 from proxy.settings import Settings
+from proxy.workers.cells import Cells
 from proxy.workers.channel import UNASKED, Channel, Message
 from proxy.workers.configuration import Configuration
 from proxy.workers.places import Queue
-from proxy.workers.sums import KEY_FETCHES, NOTHING, Snapshot, counts_of
+from proxy.workers.sums import CHAINS, KEY_FETCHES, NOTHING, Snapshot, counts_of
 
 log = logging.getLogger("moratorium.workers")
 
 PUSH_SECONDS = 0.5
-"""How much counting is lost at most when a worker is killed outright."""
+"""How much counting is lost at most when a worker is killed outright, but of decisions none."""
 
 
 class Worker:
     """One for each process. `places` are the queues of all, of which `place` is its own."""
 
-    def __init__(self, channel: Channel, place: int, places: list[Queue]) -> None:
+    def __init__(self, channel: Channel, place: int, places: list[Queue], cells: Cells) -> None:
         self._channel = channel
+        self._cells = cells
         self._place = place
         self._places = places
         self._covered: dict[int, Queue] = {}
@@ -117,7 +120,9 @@ class Worker:
             lambda: given.settings,
             standing_texts=given.standing_texts,
             identity=given.identity,
+            metrics=Metrics(self._cells.tally),
         )
+        self._cells.name(application.audit.chain.id)
         await application.start_as_worker(self._places[self._place - 1])
         self._application = application
         # What exists now lives as long as the process: keep the collector from walking it again and again.
@@ -163,11 +168,15 @@ class Worker:
         if application is None:
             return NOTHING
         tokens, audit = application.enforcer.rules.tokens, application.audit
+        outcomes, unheard = application.lost()
         counts = counts_of(application.metrics) | {
             ("tokens", "hits"): tokens.hits,
             ("tokens", "misses"): tokens.misses,
             ("audit", "records"): audit.records,
             ("audit", "failures"): audit.failures,
+            ("audit", "outcomes lost"): outcomes,
+            ("audit", "witness failures"): unheard,
+            (CHAINS, audit.chain.id): application.metrics.recorded(),
         }
         for issuer, (had, missed) in application.keys.fetches().items():
             counts[KEY_FETCHES, issuer, "success"], counts[KEY_FETCHES, issuer, "failure"] = had, missed
@@ -179,17 +188,20 @@ class Worker:
             faults={part.name: part.fault for part in application.components()},
             certificate_ends=application.metrics.certificate_ends,
             clock_offsets=application.metrics.clock_offsets,
+            gauges=[*application.gauges()],
         )
 
 
-async def _run(control: int, place: int, queues: list[list[int]]) -> int:
+async def _run(control: int, place: int, queues: list[list[int]], counts: int) -> int:
+    cells = Cells.of(counts)
+    os.close(counts)
     channel = await Channel.over(socket.socket(fileno=control))
     places = [[socket.socket(fileno=number) for number in queue] for queue in queues]
-    return await Worker(channel, place, places).run()
+    return await Worker(channel, place, places, cells).run()
 
 
 def main(words: dict[str, Any]) -> None:
     """What the parent starts; `words` has the numbers of the descriptors that were handed on."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    sys.exit(uvloop.run(_run(words["control"], words["place"], words["queues"])))
+    sys.exit(uvloop.run(_run(words["control"], words["place"], words["queues"], words["counts"])))

@@ -16,6 +16,7 @@ from proxy.audit.journal import Journal, Terms
 from proxy.audit.record import Template
 from proxy.audit.sink import Sink
 from proxy.audit.stitch import Witnessed
+from proxy.audit.tree import Tree
 from proxy.audit.verify import Verification
 from proxy.pipeline import refused
 from proxy.policy.model import Mode, Refusal
@@ -95,18 +96,24 @@ def short(finding: Finding) -> tuple[Flaw, int, int | None]:
 def chained(old: Sequence[bytes], change: Callable[[dict[str, Any]], Any], pem: bytes | None) -> list[bytes]:
     """What a forger makes of a chain: records changed, digests made anew, signed with his key or not."""
     chain, made = Chain("", 0), []
+    tree = Tree(0)
     signer = Signer(pem) if pem is not None else None
     for line in old:
         fields = json.loads(line)
+        if fields.get("tree") is not None:
+            fields["tree"] = tree.members()
         if change(fields) is False:
             continue
         fields |= {"seq": chain.seq, "prev": chain.head.decode()}
+        if fields.get("tree") is not None:
+            tree = Tree(chain.seq)
         if "signature" in fields and signer is not None:
             del fields["signature"]
             new = signer.signed({**fields, "key": signer.public})
         else:
             new = line_of(fields)
         chain.take(new)
+        tree.add(chain.head)
         made.append(new)
     return made
 

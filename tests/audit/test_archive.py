@@ -1,5 +1,6 @@
 """Files are cut, packed and removed, and the log can be verified all the while."""
 
+import asyncio
 import gzip
 import json
 import os
@@ -10,7 +11,7 @@ import pytest
 
 from proxy.audit.archive import Archive, Keeping
 from proxy.audit.findings import Flaw
-from proxy.audit.segments import close_segment, closed, pack, summarise
+from proxy.audit.segments import close_segment, closed, expired, pack, summarise
 from tests.audit.logs import KEY, Writer, found, lines, records, verified
 
 
@@ -232,3 +233,87 @@ def test_a_file_that_was_moved_away_is_part_of_the_log(path: Path) -> None:
 
     assert found(aside, path) == []
     assert [flaw for flaw, *_ in found(path)] == [Flaw.MISSING]
+
+
+async def test_the_oldest_files_go_when_there_are_too_many(path: Path) -> None:
+    kept = Kept(path, rotate_bytes=1, keep_files=2)
+    for _ in range(5):
+        kept.decide(2)
+        kept.archive.look()
+    oldest = [segment.name for segment in closed(path)[:3]]
+
+    await kept.archive.tidy()
+    kept.decide(2).close()
+
+    retired = [r for r in records(path) if r["kind"] == "retired"]
+    assert [r["segment"].removesuffix(".gz") for r in retired] == oldest
+    assert len(closed(path)) == 2
+    assert flaws(path) == []
+
+
+@pytest.mark.parametrize(("age", "files", "left"), [(5, 3, 2), (100, 1, 1), (5, 1, 1), (100, 9, 4)])
+async def test_a_file_goes_when_it_is_too_old_or_one_too_many(
+    path: Path, age: float, files: int, left: int
+) -> None:
+    kept = Kept(path, rotate_bytes=1, keep_seconds=age, keep_files=files, compress=False)
+    for _ in range(4):
+        kept.decide(2)
+        kept.archive.look()
+    for older, segment in enumerate(reversed(closed(path))):
+        os.utime(segment, (kept.now, kept.now - 3 * older))
+
+    await kept.archive.tidy()
+    kept.close()
+
+    assert len(closed(path)) == left
+    assert flaws(path) == []
+
+
+async def test_several_processes_keep_so_many_files_together(path: Path) -> None:
+    several = [Kept(path, rotate_bytes=1, keep_files=2) for _ in range(3)]
+    for _ in range(4):
+        for one in several:
+            one.decide(2)
+            one.archive.look()
+    for one in several:
+        one.archive.look()
+
+    for _ in range(2):
+        await asyncio.gather(*(one.archive.tidy() for one in several))
+    for one in several:
+        one.close()
+
+    assert len(closed(path)) == 2
+    assert flaws(path) == []
+
+
+async def test_a_file_to_which_somebody_may_still_write_does_not_go(path: Path) -> None:
+    one, slow = Kept(path, rotate_bytes=1, keep_files=1), Kept(path)
+    for _ in range(2):
+        one.decide(2)
+        one.archive.look()
+    slow.decide(1)
+
+    await one.archive.tidy()
+    assert len(closed(path)) == 2
+    # Nor is it said to go: what is written to it after that would go untold.
+    assert "retired" not in {r["kind"] for r in records(path)}
+
+    slow.archive.look()
+    await one.archive.tidy()
+    assert len(closed(path)) == 1
+    one.close()
+    slow.close()
+    assert flaws(path) == []
+
+
+def test_what_is_being_packed_counts_once(path: Path) -> None:
+    kept = Kept(path, rotate_bytes=1)
+    for _ in range(3):
+        kept.decide(2)
+        kept.archive.look()
+    (_, second, _) = closed(path)
+    second.with_name(f"{second.name}.gz").write_bytes(gzip.compress(second.read_bytes()))
+
+    assert expired(path, kept.now, None, 3) == []
+    assert expired(path, kept.now, None, 2) == closed(path)[:1]

@@ -5,6 +5,7 @@ import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def test_a_chain_without_a_key_has_no_checkpoints(path: Path) -> None:
 
     assert [r["kind"] for r in records(path)] == ["open", *["decision"] * 20, "close"]
     assert {r["signature"] for r in records(path) if "signature" in r} == {None}
+    assert records(path)[-1]["tree"] is None
     assert found(path, key=None) == []
 
 
@@ -79,6 +81,21 @@ def test_many_ends_of_calls_do_not_wait(path: Path) -> None:
     assert [record["kind"] for record in records(path)] == ["open", "outcomes", "decision"]
 
 
+def test_ends_that_have_waited_for_long_stay_in_short_lines(path: Path) -> None:
+    writer = Writer(path, pem=None).begin()
+    count = 2 * TOGETHER + 1
+    for number in range(count):
+        writer.journal.outcome(b"%025x-%012x" % (1, number), (200, 10**7, 10**7, 100.0, True))
+
+    writer.journal.look(NOW)
+
+    told = [record["calls"] for record in records(path) if record["kind"] == "outcomes"]
+    assert [len(calls) for calls in told] == [TOGETHER, TOGETHER, 1]
+    assert len({call["id"] for calls in told for call in calls}) == count
+    assert max(map(len, lines(path))) < 100_000
+    assert found(path, key=None) == []
+
+
 @pytest.mark.parametrize("size", [*range(0, 2600, 97)])
 def test_a_disk_that_fills_at_any_byte_leaves_a_chain_that_goes_on(path: Path, size: int) -> None:
     writer = Writer(path)
@@ -104,6 +121,30 @@ def test_a_disk_that_fills_at_any_byte_leaves_a_chain_that_goes_on(path: Path, s
     ended = [call["id"] for r in map(json.loads, _readable(path)) for call in r.get("calls", [])]
     assert ended == [f"w1-{number:04x}" for number in range(6)]
     assert writer.journal.failures == 9 - writer.journal.records
+    assert whole.trees_apart == 0
+    spans = [(r["tree"]["first"], r["seq"]) for r in map(json.loads, _readable(path)) if r.get("tree")]
+    assert spans == [*pairwise([0, *(last for _, last in spans)])]
+
+
+@pytest.mark.parametrize("lacks", [1, 2, 100])
+def test_a_checkpoint_that_a_full_disk_cuts_begins_a_tree_if_it_is_whole(path: Path, lacks: int) -> None:
+    """Without its newline it is a record all the same: the next line begins with that."""
+    Writer(path).begin().decide(5)
+    size = sum(len(line) for line in lines(path)[:6])
+    assert records(path)[5]["kind"] == "checkpoint"
+    path.unlink()
+
+    writer = Writer(path).begin()
+    with full_after(size - lacks):
+        writer.decide(4)
+        writer.journal.sink.probe()
+    writer.decide(9).close()
+
+    whole = verified(path)
+    trees = [r["tree"] for r in map(json.loads, _readable(path)) if r.get("tree")]
+    assert (whole.findings, whole.trees_apart) == ([], 0)
+    assert [tree["first"] for tree in trees[:2]] == ([0, 5] if lacks == 1 else [0, trees[0]["size"]])
+    assert (trees[0]["size"] == 5) is (lacks == 1)
 
 
 def _readable(path: Path) -> list[bytes]:

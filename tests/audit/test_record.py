@@ -2,19 +2,29 @@
 
 import json
 import re
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proxy.audit.chain import line_of
+from proxy.audit.chain import Chain, line_of
 from proxy.audit.record import Template, fields_of
 from proxy.audit.replay import JUDGED, Recorded, Unread, outcome_of, read
-from proxy.messages import Trail
+from proxy.messages import (
+    CHUNKED,
+    NO_IMPRINT,
+    NO_TRAIL,
+    Imprint,
+    RequestHead,
+    Trail,
+    digest_of_body,
+    digest_of_head,
+)
 from proxy.pipeline import refused
 from proxy.policy.callers import FOREVER, Caller, Evidence, EvidenceType, Principal
 from proxy.policy.engine import decide
-from proxy.policy.model import Exemption, Mode, Policy, Refusal, Verdict
+from proxy.policy.model import Exemption, Mode, Policy, Refusal, Verdict, Window
 from proxy.policy.operations import Medium, Operation, OperationClass, Trait, operation
 from proxy.policy.reasons import MEANINGS, Decision, Reason
 from tests.policy.generate import policy_of, world
@@ -46,6 +56,8 @@ POLICE = Caller(
     "US-MA", "US-RI", frozenset({("media_source", "officer-camera"), ("media_source", "other")}),
     (WARRANT, Evidence(EvidenceType.CONSENT, "e" * 64, NOW)),
 )  # fmt: skip
+IMPRINT: Imprint = (digest_of_body(b"GET /\n"), 5, b"null")
+EVER = {"start": None, "end": None}
 
 
 def policy(*exemptions: Exemption) -> Policy:
@@ -74,15 +86,33 @@ def record_of(verdict: Verdict) -> dict[str, Any]:
 @pytest.mark.parametrize("name", verdicts())
 def test_a_line_from_a_template_is_the_line_made_anew(name: str) -> None:
     verdict = verdicts()[name]
-    trail = Trail(request_id=b"r-1", trace_id=b"t-1")
-
-    template = Template(verdict, **KNOWN)
+    template = Template(verdict, chain="c" * 16, serial=7, **KNOWN)
 
     for now in (NOW, NOW + 0.000001, NOW + 3600.5):
-        assert template.line(b"id", now) == line_of(fields_of(verdict, "id", now, **KNOWN))
-        assert template.line(b"id", now, trail) == line_of(
-            fields_of(verdict, "id", now, trail=trail, **KNOWN)
-        )
+        for trail in (NO_TRAIL, Trail(), Trail(request_id=b"r-1"), Trail(request_id=b"r-1", trace_id=b"1f")):
+            for imprint in (NO_IMPRINT, IMPRINT, (IMPRINT[0], CHUNKED, digest_of_body(b"body"))):
+                said: Any = {"trail": trail, "imprint": imprint, "chain": Chain("c" * 16, 7, b"d" * 64)}
+                whole = fields_of(verdict, "id", now, serial=7, **said, **KNOWN)
+                assert template.line(b"id", now, **said) == line_of(whole)
+
+
+def test_a_percent_sign_is_no_gap() -> None:
+    verdict = verdicts()["allowed"]._replace(operation=operation("/a%20b/%b%%d", OperationClass.COMPARE))
+
+    assert Template(verdict, **KNOWN).line(b"id", NOW) == line_of(fields_of(verdict, "id", NOW, **KNOWN))
+
+
+def test_callers_who_differ_in_their_subject_alone_share_a_template() -> None:
+    blocked = verdicts()["blocked"]
+    template = Template(blocked, **KNOWN)
+
+    for subject in ("a" * 64, "b" * 64, None):
+        caller = POLICE._replace(subject_digest=subject)
+        whole = fields_of(blocked._replace(caller=caller), "id", NOW, **KNOWN)
+        other = template.of(caller)
+        assert (whole["subject_hmac"], other.line(b"id", NOW)) == (subject, line_of(whole))
+        assert other.of(POLICE).line(b"id", NOW) == template.line(b"id", NOW)
+        assert (other is template) is (subject is None)
 
 
 def test_every_outcome_has_the_same_fields() -> None:
@@ -103,6 +133,36 @@ def test_a_record_says_how_it_came_to_be() -> None:
         "type": "warrant", "sha256": "d" * 64, "issued_at": NOW - 60, "expires_at": NOW + 60,
         "issued_by": "superior-court", "classes": ["compare"], "purposes": ["missing-persons"],
     }  # fmt: skip
+
+
+def test_a_record_names_the_window_that_was_in_force() -> None:
+    record = record_of(verdicts()["blocked"])
+    touching = (Window(NOW - 7, NOW + 7), Window(NOW + 7, NOW + 9))
+    banned = Policy((ban(windows=touching),), frozenset({"police"}), frozenset({"missing-persons"}))
+    handed_over = record_of(decide(POLICE, COMPARE, banned, NOW))
+
+    assert record["rule_window"] == EVER
+    assert (handed_over["rule_window"]["end"], handed_over["until"]) == (
+        "2020-09-13T12:26:47.250000Z",
+        "2020-09-13T12:26:49.250000Z",
+    )
+    assert [record_of(verdicts()[name])["rule_window"] for name in ("exempt", "allowed")] == [EVER, None]
+
+
+@pytest.mark.parametrize(
+    ("head", "text"),
+    [
+        (RequestHead(b"GET", b"/", b"1.1", ()), "GET /\n"),
+        (RequestHead(b"GET", b"/a?b=%63", b"1.0", ()), "GET /a?b=%63\n"),
+        (RequestHead(b"GET", b"/", b"1.1", ((b"b", b"2"), (b"c", b"3"), (b"a", b"1"), (b"b", b""))),
+         "GET /\nb:2\na:1\nb:\n"),
+    ],
+)  # fmt: skip
+def test_the_digest_of_a_head_is_over_what_is_read_of_it(head: RequestHead, text: str) -> None:
+    digest = digest_of_head(head, frozenset({b"a", b"b"}))
+
+    assert digest == f'"{sha256(text.encode()).hexdigest()}"'.encode()
+    assert digest_of_head(head._replace(length=17), frozenset({b"a", b"b"})) == digest
 
 
 def test_tokens_that_differ_in_their_end_alone_have_the_same_record() -> None:

@@ -1,5 +1,6 @@
 """Records on disk: one write each, and nothing goes on without."""
 
+import math
 import os
 import resource
 from collections.abc import Iterator
@@ -103,6 +104,20 @@ def test_a_probe_finds_out_that_the_disk_takes_bytes_again(sink: Sink, path: Pat
 
     assert sink.writable() is None
     assert path.read_bytes() == b"seco\nthird\n"
+
+
+def test_a_line_that_another_process_could_not_end_spoils_none_of_ours(
+    sink: Sink, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.audit.sink.WARY_BYTES", math.inf)
+    sink.write(b"one\n")
+    with path.open("ab", buffering=0) as other:
+        other.write(b"cut sho")
+
+    sink.write(b"two\n")
+    sink.write(b"three\n")
+
+    assert path.read_bytes() == b"one\ncut sho\ntwo\nthree\n"
 
 
 def test_dev_full_is_a_full_disk() -> None:

@@ -2,14 +2,21 @@
 
 import json
 import random
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxy.audit.chain import line_of
 from proxy.audit.findings import Flaw
+from proxy.audit.record import Template
 from proxy.audit.segments import look_into
 from proxy.audit.witness import Witness
+from proxy.pipeline import refused
+from proxy.policy.callers import Caller
+from proxy.policy.model import Mode, Refusal
+from proxy.policy.reasons import Reason
 from tests.audit.logs import (
     NOW,
     OTHER_PEM,
@@ -170,6 +177,68 @@ def test_a_checkpoint_for_another_place_is_forged(log: list[bytes]) -> None:
     assert {flaw for flaw, *_ in found(log)} == {Flaw.FORGED, Flaw.EDITED}
 
 
+# ------------------------------------------------------------------ trees
+
+
+def trees(log: list[bytes]) -> list[dict[str, Any]]:
+    return [record["tree"] for record in map(json.loads, log) if "tree" in record]
+
+
+def told(log: list[bytes], pem: bytes = PEM, **members: Any) -> list[bytes]:
+    """The same log, whose last checkpoint but one says this of its tree."""
+    at = [number for number, kind in enumerate(kinds(log)) if kind == "checkpoint"][-1]
+
+    def lie(record: dict[str, Any]) -> None:
+        if record["seq"] == at:
+            record["tree"] |= members
+
+    return chained(log, lie, pem)
+
+
+def test_every_checkpoint_names_the_tree_since_the_last_one(log: list[bytes]) -> None:
+    signed = [number for number, kind in enumerate(kinds(log)) if kind in ("checkpoint", "close")]
+
+    assert [(tree["first"], tree["first"] + tree["size"]) for tree in trees(log)] == [*pairwise([0, *signed])]
+    assert verified(log).trees == len(signed) == 3
+    assert verified(log).trees_apart == 0
+
+
+@pytest.mark.parametrize(
+    "members", [{"sha256": "0" * 64}, {"first": 0, "size": 10}, {"size": 2}, {"more": 1}]
+)
+def test_a_tree_over_something_else_is_named_though_it_is_signed(
+    log: list[bytes], members: dict[str, Any]
+) -> None:
+    lying = told(log, **members)
+    at = [number for number, kind in enumerate(kinds(log)) if kind == "checkpoint"][-1]
+
+    assert found(lying) == [(Flaw.TREE, at + 1, at)]
+
+
+def test_a_tree_that_nobody_signed_is_not_judged(log: list[bytes]) -> None:
+    at = kinds(log).index("checkpoint")
+    record = json.loads(log[at])
+    log[at] = line_of(record | {"tree": record["tree"] | {"sha256": "0" * 64}})
+
+    assert {flaw for flaw, *_ in found(log)} == {Flaw.FORGED, Flaw.EDITED}
+
+
+def test_a_tree_goes_on_over_a_file_that_was_left_with_a_checkpoint(log: list[bytes]) -> None:
+    after = kinds(log).index("checkpoint") + 1
+
+    whole = verified(log[:after], log[after:])
+
+    assert (whole.findings, whole.trees, whole.trees_apart) == ([], 3, 0)
+    lying = told(log, sha256="0" * 64)
+    assert [flaw for flaw, *_ in found(lying[:after], lying[after:])] == [Flaw.TREE]
+
+
+def test_a_tree_whose_leaves_are_in_two_pieces_is_counted(log: list[bytes]) -> None:
+    whole = verified(log[:3], log[3:])
+
+    assert (whole.findings, whole.trees, whole.trees_apart) == ([], 3, 1)
+
+
 # ------------------------------------------------------------------ files
 
 
@@ -255,6 +324,22 @@ def test_a_line_that_a_crash_cut_short_is_told_and_is_no_finding(log: list[bytes
 
 def test_a_line_that_is_no_record_is_named(log: list[bytes]) -> None:
     assert found([*log[:4], b"nothing\n", *log[4:]]) == [(Flaw.UNREADABLE, 5, None)]
+
+
+def test_lines_of_one_length_may_have_their_kinds_in_different_places(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "audit").begin()
+    known: Any = {"revision": "r", "mode": Mode.ENFORCE, "instance": "w1", "backend": "generic"}
+    for number, (place, name) in enumerate([("US", "abcd"), ("US-MA", "a"), ("US", "efgh")]):
+        caller = Caller("https://issuer.example", ("police",), name, jurisdiction=place)
+        verdict = refused(Refusal(Reason.OPERATION_UNKNOWN), NOW, caller)
+        template = Template(verdict, chain=writer.journal.chain.id, **known)
+        writer.journal.write(template, b"w1-%04x" % number, NOW)
+    decisions = [line for line in lines(tmp_path / "audit") if b'"kind":"decision"' in line]
+    assert len({len(line) for line in decisions}) == 1 < len({line.index(b'"kind"') for line in decisions})
+
+    verification = verified(tmp_path / "audit")
+
+    assert (verification.findings, verification.decisions) == ([], 3)
 
 
 # ------------------------------------------------------------------ any byte

@@ -48,5 +48,5 @@ def test_a_witness_that_cannot_be_reached_stops_nothing(
     writer = Writer(tmp_path / "audit", witness=witness).begin().decide(12).close()
 
     assert (witness.failures, writer.journal.failures) == (3, 0)
-    assert [record.message for record in caplog.records] == ["audit witness not written"]
+    assert [record.message for record in caplog.records] == ["audit witness not told"]
     assert found(tmp_path / "audit") == []

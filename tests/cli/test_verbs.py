@@ -122,6 +122,21 @@ def test_check_is_content_with_good_settings(capsys: pytest.CaptureFixture[str],
     assert {"ok"} == {part["state"] for part in found if part["state"] != "warning"}
 
 
+def test_check_warns_of_a_body_that_never_finds_room(
+    capsys: pytest.CaptureFixture[str], env_file: Path
+) -> None:
+    settings = env_file.read_text()
+
+    def warned(size: str) -> list[str]:
+        env_file.write_text(f"{settings}MORATORIUM_MAX_BUFFERED_BYTES={size}\n")
+        assert main(["check", "--env-file", str(env_file), "-o", "json"]) == 0
+        return [p["says"] for p in json.loads(capsys.readouterr().out) if p["part"] == "limits"]
+
+    (says,) = warned("15MiB")
+    assert "MORATORIUM_MAX_BUFFERED_BYTES" in says
+    assert warned("16MiB") == []
+
+
 def test_check_reports_policy_and_keys_together_and_the_policy_decides_the_code(
     capsys: pytest.CaptureFixture[str], env_file: Path, tmp_path: Path
 ) -> None:

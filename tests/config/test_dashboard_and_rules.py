@@ -15,7 +15,7 @@ from proxy.authn.keyset import EMPTY
 from proxy.distribution.address import Address
 from proxy.distribution.results import Result
 from proxy.distribution.subscription import Subscription
-from proxy.metrics import Metrics, MoratoriumCollector, Observed
+from proxy.metrics import MOMENTS, Gauges, Metrics, MoratoriumCollector, Observed
 from proxy.policy.model import Mode, Policy, Window
 from proxy.policy.operations import CLASS_MEANINGS, OperationClass, operation
 from proxy.policy.reasons import MEANINGS, Decision, Reason
@@ -48,6 +48,13 @@ CONTRACT: dict[str, frozenset[str]] = {
     "moratorium_token_cache_misses_total": frozenset(),
     "moratorium_audit_records_total": frozenset(),
     "moratorium_audit_failures_total": frozenset(),
+    "moratorium_audit_outcomes_lost_total": frozenset(),
+    "moratorium_audit_unsigned_records": frozenset(),
+    "moratorium_audit_last_checkpoint_timestamp_seconds": frozenset(),
+    "moratorium_audit_witness_failures_total": frozenset(),
+    "moratorium_audit_witness_last_success_timestamp_seconds": frozenset(),
+    "moratorium_held_bytes": frozenset(),
+    "moratorium_upstream_credential_end_timestamp_seconds": frozenset(),
     "moratorium_tls_handshake_failures_total": frozenset(),
     "moratorium_connections_turned_away_total": frozenset(),
     "moratorium_clock_offset_seconds": frozenset({"source"}),
@@ -156,6 +163,7 @@ def exported() -> dict[str, frozenset[str]]:
         tokens=lambda: (0, 0),
         audit=lambda: (0, 0),
         key_fetches=lambda: {"https://id.example.com": (1, 0)},
+        gauges=lambda: Gauges(moments=dict.fromkeys(MOMENTS, 1.0)),
         distribution=lambda: Subscription(Address("https://a"), EMPTY, None, lambda: 1.0),
     )
     found: dict[str, frozenset[str]] = {}

@@ -15,6 +15,8 @@ from proxy.testing import TokenMint
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 BODY = b'{"planted":"FACE-BYTES-0123456789"}'
+SUBJECT_KEY = "conformance-key-conformance-key-"
+"""What the digests of subjects in the cases are made with, by `openssl dgst`."""
 
 
 @dataclass(frozen=True)

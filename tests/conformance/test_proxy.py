@@ -2,12 +2,13 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proxy.testing import TokenMint
-from tests.conformance.cases import BODY, Case, load
+from tests.conformance.cases import BODY, SUBJECT_KEY, Case, load
 from tests.harness.client import call
 from tests.harness.proxy import Proxy, running_proxy
 
@@ -15,8 +16,9 @@ SERIES = re.compile(r"moratorium_decisions_total\{([^}]*)\} ([0-9.]+)")
 
 
 @pytest.mark.parametrize("case", load(), ids=lambda case: case.name)
-async def test_the_proxy_answers_records_and_counts(case: Case, mint: TokenMint) -> None:
-    overrides: Any = case.settings
+async def test_the_proxy_answers_records_and_counts(case: Case, mint: TokenMint, tmp_path: Path) -> None:
+    (tmp_path / "subject.key").write_text(SUBJECT_KEY, "utf-8")
+    overrides: Any = case.settings | {"audit_subject_key_file": str(tmp_path / "subject.key")}
     async with running_proxy(
         backend=case.backend, policy=case.policy_text, at=case.now.isoformat(), mint=mint, **overrides
     ) as proxy:

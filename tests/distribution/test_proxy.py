@@ -66,6 +66,7 @@ async def test_a_published_policy_is_in_force_from_the_first_call_and_so_is_the_
         there.publish(PUBLISHER.bundle(6, SCHOOLS))
         await says(proxy, "moratorium_policy_serial 6.0")
         assert await statuses(proxy) == (200, 451)
+        assert [record["policy_serial"] for record in proxy.audit()] == [5, 5, 6, 6]
         assert 'moratorium_policy_fetch_total{result="new"} 2.0' in await proxy.metrics()
         assert await readiness(proxy) == (200, "ok")
 

@@ -3,13 +3,16 @@
 import json
 from typing import NamedTuple
 
+from proxy.audit.chain import line_of
 from proxy.audit.journal import Journal
+from proxy.audit.record import fields_of
 from proxy.audit.sink import Sink
 from proxy.authn.keyset import KeySet, parse_keys
+from proxy.authn.subject import SubjectKey
 from proxy.authn.verifier import KeySets, NeedKey, Trust
 from proxy.backends.generic import Generic
 from proxy.enforcer import Denied, Enforcer, Memo
-from proxy.messages import RequestHead
+from proxy.messages import NULL, RequestHead, digest_of_head
 from proxy.metrics import Metrics
 from proxy.pipeline import NeedBody, Rules, check, refused
 from proxy.policy.callers import Instant
@@ -29,6 +32,8 @@ start = "2020-06-10T01:00:00Z"
 end = "2020-06-10T02:00:00Z"
 """
 HOUR = 3600.0
+INSTANCE = "0123456789ab"
+SUBJECT_KEY = SubjectKey(bytes(32))
 EDGES = [START, START + HOUR, START + 2 * HOUR, END, START + 300, START + 330, START - 30]
 OLD, NEW = (TokenMint(algorithm="EdDSA", kid=kid, clock=lambda: START) for kid in ("old", "new"))
 SAME_ID = TokenMint(algorithm="EdDSA", kid="old", clock=lambda: START)
@@ -60,8 +65,8 @@ POLICIES = [
 
 def _heads() -> list[RequestHead]:
     tokens = [
-        OLD.token("police", expires_in=10**9),
-        OLD.token("police", expires_in=300),
+        OLD.token("police", sub="jane", expires_in=10**9),
+        OLD.token("police", sub="joe", expires_in=300),
         OLD.token("commercial", expires_in=300, nbf=START + 300),
         OLD.token(["commercial", "police"], expires_in=10**9),
         NEW.token("police", expires_in=10**9),
@@ -120,7 +125,17 @@ class Step(NamedTuple):
 
 
 def _rules(policy: Policy) -> Rules:
-    return Rules(Generic(policy.routes), policy, {TRUST.issuer: TRUST})
+    return Rules(Generic(policy.routes), policy, {TRUST.issuer: TRUST}, subject_key=SUBJECT_KEY)
+
+
+class LastLine(Sink):
+    """Keeps the last record in mind."""
+
+    line = b""
+
+    def write(self, line: bytes) -> None:
+        super().write(line)
+        self.line = line
 
 
 class History:
@@ -131,9 +146,9 @@ class History:
         self.clock = FixedClock(START)
         self.source = Keys()
         self.source.at_hand = KEY_SETS[0]
-        sink = Journal(Sink("/dev/null"))
+        self.sink = LastLine("/dev/null")
         self.enforcer = Enforcer(
-            _rules(POLICIES[0]), self.source, sink, Metrics(), self.clock, instance="0123456789ab"
+            _rules(POLICIES[0]), self.source, Journal(self.sink), Metrics(), self.clock, instance=INSTANCE
         )
         self.memos = Memo(), Memo()
 
@@ -164,3 +179,16 @@ class History:
         assert isinstance(answer, Permit) is (expected.decision is Decision.ALLOWED)
         # What is remembered may hold shorter than it could, never longer.
         assert answer.verdict.holds_until <= max(expected.holds_until, self.clock.now)
+        self.check_record(answer, head, expected)
+
+    def check_record(self, answer: Permit | Denied, head: RequestHead, expected: Verdict) -> None:
+        """That the record is the one which is made of this call alone."""
+        policy, chain = self.enforcer.rules.policy, self.enforcer.audit.chain
+        imprint = digest_of_head(head, Generic.reads), head.length, NULL
+        whole = fields_of(
+            expected, answer.decision_id.decode(), self.clock.now, revision=policy.revision, mode=policy.mode,
+            instance=INSTANCE, backend="generic", imprint=imprint,
+        )  # fmt: skip
+        record = json.loads(self.sink.line)
+        place = {"chain": chain.id, "seq": chain.seq - 1, "prev": record["prev"]}
+        assert record == json.loads(line_of(whole | place))

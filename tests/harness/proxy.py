@@ -18,6 +18,7 @@ from proxy.assembly.policy import policy_at_hand
 from proxy.relay import server
 from proxy.settings import read_settings
 from proxy.testing import TokenMint
+from tests.audit.valid import records_wrong
 from tests.harness.client import Answer, Fields, call
 from tests.harness.upstream import RecordingUpstream
 
@@ -53,6 +54,8 @@ methods = ["GET", "HEAD", "OPTIONS"]
 path = "/v1/version"
 classes = ["meta"]
 """
+RECORDS = 20
+"""So many of each test's records are held against their form."""
 SWEEP_SECONDS = 0.05
 LINGER_SECONDS = 0.3
 
@@ -130,7 +133,8 @@ async def running_proxy(
     mint: TokenMint | None = None,
     **overrides: str,
 ) -> AsyncIterator[Proxy]:
-    """Start a proxy, and stop it at the end; fail if it met a fault that it did not handle.
+    """Start a proxy, and stop it at the end; fail if it met a fault that it did not handle, or wrote a record
+    that has not the published form.
 
     `policy` is TOML; the generic backend gets `ROUTES` unless the policy has routes of its own. `upstream` is
     started when it is not yet; left out, it is an ordinary one. `overrides` are settings without their
@@ -153,6 +157,7 @@ async def running_proxy(
         ports = application.relay.port, _metrics_port(application)
         files = folder / "audit.jsonl", folder / "policy.toml"
         yield Proxy(application, upstream, mint, clock, *files, *ports, faults)
+        assert records_wrong(files[0], RECORDS) == []
     assert not faults, faults
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.audit.chain import line_of
 from proxy.audit.record import fields_of
-from proxy.messages import NO_TRAIL, Trail
+from proxy.messages import NO_IMPRINT, NO_TRAIL, Imprint, Trail
 from proxy.policy.callers import FOREVER, Caller
 from proxy.policy.engine import decide
 from proxy.policy.model import Mode, Policy
@@ -25,11 +25,13 @@ def line(
     caller: Caller = POLICE,
     instance: str = "w1",
     trail: Trail = NO_TRAIL,
+    imprint: Imprint = NO_IMPRINT,
 ) -> bytes:
     verdict = decide(caller, operation("CompareFaces", OperationClass.COMPARE), POLICY, now)
     fields = fields_of(
-        verdict, name, now, revision="r", mode=Mode.ENFORCE, instance=instance, backend="generic", trail=trail
-    )
+        verdict, name, now, revision="r", mode=Mode.ENFORCE, instance=instance, backend="generic",
+        trail=trail, imprint=imprint,
+    )  # fmt: skip
     return line_of(fields)
 
 
@@ -41,11 +43,13 @@ def test_lines_of_one_question_differ_in_nothing_that_is_kept() -> None:
         cutter.cut(line()),
         cutter.cut(line("another-id", NOW + 7, instance="w2")),
         cutter.cut(line(trail=trail)),
+        cutter.cut(line(imprint=(b'"%b"' % (b"a" * 64), 12, b'"%b"' % (b"b" * 64)))),
+        cutter.cut(line(caller=POLICE._replace(subject_digest="c" * 64))),
     ]
 
     assert len({cut[0] for cut in cuts if cut}) == 1
     assert [cut[1] for cut in cuts if cut] == [
-        b"2020-09-13T12:26:40.250000Z", b"2020-09-13T12:26:47.250000Z", b"2020-09-13T12:26:40.250000Z",
+        b"2020-09-13T12:26:40.250000Z", b"2020-09-13T12:26:47.250000Z", *[b"2020-09-13T12:26:40.250000Z"] * 3,
     ]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """What the verbs about audit files share: naming files and keys, and reading all of them."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -29,20 +29,29 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--witness", type=Path, help="what a witness has written: its file, or a log")
 
 
-def verified(files: Sequence[Path], key: Path | None, witness: Path | None) -> Verification:
-    """Read all of them, and hold them against each other. Raises `SettingsError`."""
-    verification = Verification(_key(key), _witnessed(witness))
+def verified(
+    files: Sequence[Path],
+    key: Path | None,
+    witness: Path | None,
+    *others: Callable[[list[bytes]], None],
+) -> Verification:
+    """Read all of them, and hold them against each other; `others` get the same lines.
+
+    Raises `SettingsError`.
+    """
+    verification = Verification(key_in(key) if key is not None else None, _witnessed(witness))
     with progress() as bar:
         for path in files:
             task = bar.add_task(path.name, total=path.stat().st_size)
-            verify_file(verification, path, partial(advance, bar, task))
+            verify_file(verification, path, partial(advance, bar, task), *others)
     verification.finish()
     return verification
 
 
-def _key(path: Path | None) -> Verifier | None:
+def key_in(path: Path) -> Verifier:
+    """The public key in a file. Raises `SettingsError`."""
     try:
-        return Verifier.of_pem(bytes_of(path)) if path is not None else None
+        return Verifier.of_pem(bytes_of(path))
     except KeySetInvalid as error:
         raise SettingsError([f"{path}: {error.why}"]) from None
 

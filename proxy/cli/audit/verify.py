@@ -38,6 +38,7 @@ def _show(report: dict[str, Any], limit: int) -> None:
         ("records", f"{report['records']:,}, of them {report['decisions']:,} decisions"),
         ("chains", f"{report['chains']:,}, of them {report['closed']:,} closed"),
         ("signed by", by + vouched if by else "nobody"),
+        ("trees", f"{report['trees']:,}, of them {report['trees_apart']:,} not made again: in pieces"),
         ("not signed yet", f"{report['after_the_last_signature']:,} records at the ends of chains"),
         ("removed in order", f"{report['retired']:,} records"),
         ("cut short", f"{report['torn']:,} lines, of which a record says so"),
