@@ -1,31 +1,28 @@
 """Audit files as tables of an embedded analytical engine. The only module that knows DuckDB.
 
-Three views: `decisions`, a row for each decision; `calls`, a row for each call that was forwarded and has
-ended; `frames`, all other records with their members as JSON in `record`.
+Views: `decisions`, a row for each decision; `calls`, a row for each call that was forwarded and has ended;
+`frames`, a row for each other record; `records`, all lines, also those that are no records of this version.
+Names of columns are those of the members.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
 
+from proxy.audit.chain import VERSION
 from proxy.errors import SettingsError
+from proxy.reporting.columns import ALL, DECISION, FRAME, PLACE
 
-_TEXT, _TEXTS = "VARCHAR", "VARCHAR[]"
-_CALL = (
-    "STRUCT(id VARCHAR, status USMALLINT, request_bytes UBIGINT, response_bytes UBIGINT, "
-    "microseconds UBIGINT, complete BOOLEAN)"
-)
-DECISION_COLUMNS: dict[str, str] = {
-    "time": "TIMESTAMPTZ", "id": _TEXT, "request_id": _TEXT, "trace_id": _TEXT, "instance": _TEXT,
-    "backend": _TEXT, "decision": _TEXT, "reason": _TEXT, "mode": _TEXT, "policy": _TEXT, "rule": _TEXT,
-    "relation": _TEXT, "exemption": _TEXT, "evidence_sha256": _TEXT, "obligations": _TEXTS, "until": _TEXT,
-    "org_type": _TEXT, "issuer": _TEXT, "org_types": _TEXTS, "org_id": _TEXT, "org_subtype": _TEXT,
-    "level": _TEXT, "jurisdiction": _TEXT, "purpose": _TEXT, "case_sha256": _TEXT, "operation": _TEXT,
-    "classes": _TEXTS, "traits": _TEXTS, "media": _TEXTS, "chain": _TEXT, "seq": "UBIGINT",
-}  # fmt: skip
-_ALL = {"v": "UTINYINT", "kind": _TEXT, **DECISION_COLUMNS, "calls": f"{_CALL}[]"}
+PARQUET = ".parquet"
+ROW_GROUP = 122_880
+"""Rows of a Parquet file that are kept together; the engine's own default."""
+
+_NO_NETWORK = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+_JSON = "format = 'newline_delimited', ignore_errors = true, maximum_object_size = 16777216"
 
 
 class Rows(NamedTuple):
@@ -36,36 +33,107 @@ class Rows(NamedTuple):
 
 
 class Store:
-    """Reads the files anew with each question: nothing is copied, and memory stays bounded."""
+    """Reads the files anew with each question: nothing is copied, and memory stays bounded.
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        self._database = duckdb.connect()
-        self._database.execute("SET TimeZone = 'UTC'")
-        columns = ", ".join(f"'{name}': '{kind}'" for name, kind in _ALL.items())
-        listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
-        how = f"format = 'newline_delimited', columns = {{{columns}}}, ignore_errors = true"
-        read = f"read_json([{listed}], {how})"
-        self._database.execute(f"CREATE VIEW records AS SELECT * FROM {read}")  # noqa: S608
-        chosen = ", ".join(DECISION_COLUMNS)
-        self._database.execute(
-            f"CREATE VIEW decisions AS SELECT {chosen} FROM records WHERE kind = 'decision'"  # noqa: S608
-        )
-        self._database.execute(
-            "CREATE VIEW calls AS SELECT time, instance, chain, seq, unnest(calls, recursive := true) "
-            "FROM records WHERE kind = 'outcomes'"
-        )
+    It can read these files, write those in `writes`, and do nothing else outside its own memory.
+    """
+
+    def __init__(self, files: Sequence[Path], writes: Sequence[Path] = ()) -> None:
+        self._database = duckdb.connect(config=dict(_NO_NETWORK))
+        texts = [_pattern(file) for file in files if file.suffix != PARQUET]
+        tables = [_pattern(file) for file in files if file.suffix == PARQUET]
+        # Names are quoted here: a view, unlike a question, takes no parameters.
+        allowed = _listed([*map(str, files), *texts, *tables, *map(str, writes)])
+        for setting in (
+            "TimeZone = 'UTC'", f"allowed_paths = [{allowed}]", "enable_external_access = false",
+            "lock_configuration = true",
+        ):  # fmt: skip
+            self._database.execute(f"SET {setting}")
+        self._create(texts, tables)
 
     def __repr__(self) -> str:
         return "<Store>"
 
+    def _create(self, texts: list[str], tables: list[str]) -> None:
+        sources = []
+        if texts:
+            columns = ", ".join(f"'{name}': '{kind}'" for name, kind in ALL.items())
+            read = f"read_json([{_listed(texts)}], {_JSON}, columns = {{{columns}}})"
+            sources.append(f"SELECT * FROM {read}")  # noqa: S608
+        if tables:
+            sources.append(f"SELECT * FROM read_parquet([{_listed(tables)}])")  # noqa: S608
+        for name, query in {
+            "records": " UNION ALL BY NAME ".join(sources),
+            "known": f"SELECT * FROM records WHERE v = {VERSION}",  # noqa: S608
+            "decisions": f"SELECT {_names(PLACE, DECISION)} FROM known WHERE kind = 'decision'",  # noqa: S608
+            "calls": "SELECT time, instance, chain, seq, unnest(calls, recursive := true) "
+            "FROM known WHERE kind = 'outcomes'",
+            "frames": f"SELECT {_names(PLACE, FRAME)}, policy, until "  # noqa: S608
+            "FROM known WHERE kind NOT IN ('decision', 'outcomes')",
+        }.items():
+            self.ask(f"CREATE VIEW {name} AS {query}")
+
     def ask(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> Rows:
         """One question. Raises `SettingsError` when a file cannot be read."""
-        try:
+        with _told():
             found = self._database.execute(sql, parameters)
-        except (duckdb.IOException, duckdb.InvalidInputException) as error:
-            raise SettingsError([str(error)]) from None
-        columns = tuple(str(column[0]) for column in found.description or ())
-        return Rows(columns, found.fetchall())
+            columns = tuple(str(column[0]) for column in found.description or ())
+            return Rows(columns, found.fetchall())
+
+    def chunks(
+        self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] = (), size: int = 10_000
+    ) -> Iterable[list[tuple[Any, ...]]]:
+        """One question with a long answer, so many rows at a time. Raises `SettingsError`."""
+        with _told():
+            found = self._database.execute(sql, parameters)
+            while rows := found.fetchmany(size):
+                yield rows
+
+    def columns(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> tuple[str, ...]:
+        """What the columns of an answer are called, without one. Raises `SettingsError`."""
+        return tuple(str(row[0]) for row in self.ask(f"DESCRIBE {sql}", parameters).rows)
+
+    def write(self, sql: str, parameters: Mapping[str, Any], path: Path) -> None:
+        """An answer as a Parquet file, which must be one of `writes`. Raises `SettingsError`."""
+        how = f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
+        self.ask(f"COPY ({sql}) TO '{_quoted(str(path))}' {how}", parameters)
+
+    def odd_lines(self) -> int:
+        """How many lines are no records of this version, empty ones aside."""
+        odd = f"SELECT count(*) FROM records WHERE kind IS NULL OR v IS DISTINCT FROM {VERSION}"  # noqa: S608
+        return int(self.ask(odd).rows[0][0])
 
     def close(self) -> None:
         self._database.close()
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What files and memory do to a question, in one line; a question that is wrong in itself is a bug."""
+    try:
+        yield
+    except (
+        duckdb.IOException,
+        duckdb.InvalidInputException,
+        duckdb.PermissionException,
+        duckdb.ConversionException,
+        duckdb.OutOfMemoryException,
+    ) as error:
+        raise SettingsError([str(error).partition("\n")[0]]) from None
+
+
+def _names(*tables: Mapping[str, str]) -> str:
+    return ", ".join(f'"{name}"' for table in tables for name in table)
+
+
+def _pattern(path: Path) -> str:
+    """A name that stands for itself: the engine takes these marks for patterns."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"'{_quoted(name)}'" for name in names)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

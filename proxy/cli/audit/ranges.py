@@ -1,0 +1,41 @@
+"""`--from` and `--to`: a range of time in UTC, half-open."""
+
+import argparse
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from proxy.audit.record import stamp
+from proxy.errors import SettingsError
+from proxy.policy.callers import Instant
+from proxy.policy.instants import parse_instant
+
+_UTC = ZoneInfo("UTC")
+
+
+class Span(NamedTuple):
+    """As records tell time; None: without that end."""
+
+    since: str | None
+    until: str | None
+
+
+def add_range(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--from", dest="start", metavar="WHEN", help="where the range begins, in UTC")
+    parser.add_argument("--to", dest="end", metavar="WHEN", help="where it ends; this instant is not in it")
+
+
+def range_of(args: argparse.Namespace) -> Span:
+    """Raises `SettingsError`."""
+    start = instant("--from", args.start) if args.start else None
+    end = instant("--to", args.end) if args.end else None
+    if start is not None and end is not None and start >= end:
+        raise SettingsError(["--from must be before --to"])
+    return Span(stamp(start) if start is not None else None, stamp(end) if end is not None else None)
+
+
+def instant(option: str, text: str) -> Instant:
+    """Raises `SettingsError`."""
+    try:
+        return parse_instant(text, _UTC)
+    except ValueError as error:
+        raise SettingsError([f"{option}: {error}"]) from None
