@@ -1,0 +1,1 @@
+"""The transparency report: counted, kept from telling of single people, and rendered in four forms."""
