@@ -1,0 +1,1 @@
+"""Audit files on their way home through real collectors: `./run verify shipping`."""
