@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.demo.calls import Outcome
 from proxy.demo.stage import Stage
 from proxy.policy.reasons import Decision
-
-DECISIONS = "moratorium_decisions_total"
+from proxy.reporting.reconcile.accounts import reconciled
+from proxy.reporting.reconcile.page import Page
+from proxy.reporting.reconcile.summary import summary
 
 # A call is counted once its answer has gone out, which may be just after the client has read it.
 _PATIENCE_SECONDS = 3.0
@@ -31,12 +31,13 @@ class Series:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The three records of the same calls."""
+    """The three records of the same calls, and what `audit reconcile` says of them."""
 
     audit: dict[str, dict[str, Any]]
     series: list[Series]
     arrived: dict[str, int]
     tokens_seen: int
+    account: dict[str, Any]
 
     def record(self, outcome: Outcome) -> dict[str, Any]:
         """The audit line of a call, found by the decision id that its client was given."""
@@ -48,15 +49,17 @@ async def gather(set_up: Stage, outcomes: Sequence[Outcome]) -> Evidence:
     async with aiohttp.ClientSession(raise_for_status=True) as session:
         deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
         while True:
-            series = _series(await _text(session, f"{set_up.metrics}/metrics"))
-            counted = sum(each.value for each in series)
-            if counted >= len(outcomes) or asyncio.get_running_loop().time() > deadline:
+            url = f"{set_up.metrics}/metrics"
+            page = Page.read(url, await _text(session, url))
+            if page.counted() >= len(outcomes) or asyncio.get_running_loop().time() > deadline:
                 break
             await asyncio.sleep(_POLL_SECONDS)
         seen = json.loads(await _text(session, f"{set_up.faces}/_calls"))
     records = [json.loads(line) for line in set_up.audit.read_text("utf-8").splitlines()]
     audit = {record["id"]: record for record in records if record.get("kind") == "decision"}
-    return Evidence(audit, series, seen["calls"], seen["tokens_seen"])
+    answers = [(o.decision_id.encode(), str(o.caller.expected.decision)) for o in outcomes]
+    found = reconciled([set_up.audit], [page], [name.encode() for name in seen["ids"]], answers)
+    return Evidence(audit, _series(page), seen["calls"], seen["tokens_seen"], summary(found))
 
 
 def differences(outcomes: Sequence[Outcome], evidence: Evidence) -> list[str]:
@@ -74,6 +77,8 @@ def differences(outcomes: Sequence[Outcome], evidence: Evidence) -> list[str]:
     allowed = Counter(o.caller.operation for o in outcomes if o.caller.expected.decision is Decision.ALLOWED)
     if dict(allowed) != evidence.arrived:
         found.append(f"face server: {evidence.arrived} arrived, not {dict(allowed)}")
+    for finding in evidence.account["findings"]:
+        found.append(f"{finding['gap']}: {finding['what']}: {finding['says']}")
     if evidence.tokens_seen:
         found.append(f"face server: {evidence.tokens_seen} calls still carried the caller's token")
     return found
@@ -96,13 +101,9 @@ def _of_call(outcome: Outcome, record: dict[str, Any]) -> list[str]:
     return [f"{who}: {what} is {got!r}, not {want!r}" for what, want, got in pairs if want != got]
 
 
-def _series(exposition: str) -> list[Series]:
-    return [
-        Series(dict(sample.labels), int(sample.value))
-        for family in text_string_to_metric_families(exposition)
-        for sample in family.samples
-        if sample.name == DECISIONS and sample.value
-    ]
+def _series(page: Page) -> list[Series]:
+    names = ("decision", "reason", "org_type", "operation", "mode")
+    return [Series(dict(zip(names, key, strict=True)), count) for key, count in page.series.items()]
 
 
 async def _text(session: aiohttp.ClientSession, url: str) -> str:

@@ -11,7 +11,7 @@ import multiprocessing
 import re
 import signal
 import sys
-from collections import Counter
+from collections import Counter, deque
 from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 
@@ -26,6 +26,9 @@ TARGET_PREFIX = "RekognitionService."
 # Two images of 5 MiB, as base64, in one JSON document.
 LARGEST_BODY = 16 * 1024 * 1024
 
+# So many request ids are kept, the newest.
+IDS_KEPT = 100_000
+
 # A compact JWS whose header is a JSON object: "eyJ" is base64url for '{"'.
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
@@ -37,6 +40,7 @@ class FaceServer:
         self._workers = workers
         self._service = Rekognition(self._look)
         self.calls: Counter[str] = Counter()
+        self.ids: deque[str] = deque(maxlen=IDS_KEPT)
         self.tokens_seen = 0
 
     def app(self) -> web.Application:
@@ -55,14 +59,17 @@ class FaceServer:
         return web.json_response({"status": "ok"})
 
     async def counted(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        """What arrived so far: calls by operation, and requests that still carried a token."""
-        return web.json_response({"calls": dict(self.calls), "tokens_seen": self.tokens_seen})
+        """What arrived so far: calls by operation and by request id, and those that still carried a token."""
+        return web.json_response(
+            {"calls": dict(self.calls), "ids": [*self.ids], "tokens_seen": self.tokens_seen}
+        )
 
     async def operation(self, request: web.Request) -> web.Response:
         """One call of the face API."""
         prefix, _, name = request.headers.get("X-Amz-Target", "").rpartition(".")
         known = prefix + "." == TARGET_PREFIX and name in OPERATIONS
         self.calls[name if known else "unknown"] += 1
+        self.ids.append(request.headers.get("X-Request-Id", "-"))
         try:
             self._refuse_tokens(request)
             if not known:

@@ -67,6 +67,7 @@ async def _account(out: Console, set_up: Stage, outcomes: list[Outcome]) -> list
     out.print(show.counters(evidence, out.width))
     out.print(show.audit(outcomes, evidence, out.width))
     out.print(show.upstream(outcomes, evidence))
+    out.print(show.account(evidence))
     out.print()
     out.print(show.verdict(outcomes, found))
     return found

@@ -102,11 +102,22 @@ def upstream(outcomes: Sequence[Outcome], evidence: Evidence) -> Text:
     )
 
 
+def account(evidence: Evidence) -> Text:
+    """The three counts side by side, as `moratorium audit reconcile` has them."""
+    found = evidence.account
+    recorded, counted = (sum(row[name] or 0 for row in found["rows"]) for name in ("recorded", "counted"))
+    agree = "" if found["findings"] else ": all agree"
+    return Text.assemble(
+        ("Three counts: ", "bold"),
+        f"{recorded} recorded, {counted} counted; {found['let_through']} let through, "
+        f"{found['upstream']['seen']} seen by the face server{agree}.",
+    )
+
+
 def verdict(outcomes: Sequence[Outcome], found: Sequence[str]) -> Text:
     """One line when all is as it had to be, otherwise what differs."""
     if not found:
-        says = f"All {len(outcomes)} outcomes are as expected; audit, metrics and face server agree."
-        return Text(says, style="bold green")
+        return Text(f"All {len(outcomes)} outcomes are as expected.", style="bold green")
     return Text("\n".join(["Not as expected:", *(f"  {line}" for line in found)]), style="bold red")
 
 
@@ -117,6 +128,7 @@ Everything stays up until Ctrl-C. From another terminal:
 
   metrics   curl -s {set_up.metrics}/metrics | grep decisions_total
   audit     tail -f {set_up.audit}
+  agree     {sys.executable} -m proxy audit reconcile {set_up.audit} --metrics {set_up.metrics}/metrics
   blocked   {_curl(set_up, "sheriff")}
   allowed   {_curl(set_up, "bank")}
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,9 @@ def as_expected(caller: Caller, number: int) -> Outcome:
 OUTCOMES = [as_expected(caller, number) for number, caller in enumerate(CAST)]
 
 
+ACCOUNT: dict[str, Any] = {"findings": []}
+
+
 def good_evidence() -> Evidence:
     wanted = Counter((str(c.expected.decision), str(c.expected.reason)) for c in CAST)
     return Evidence(
@@ -42,6 +46,7 @@ def good_evidence() -> Evidence:
         series=[Series({"decision": d, "reason": r}, count) for (d, r), count in wanted.items()],
         arrived={"CompareFaces": 4, "DetectFaces": 1},
         tokens_seen=0,
+        account=ACCOUNT,
     )
 
 
@@ -92,3 +97,11 @@ def test_a_decision_nobody_asked_for_is_noticed() -> None:
     found = differences(OUTCOMES, replace(good, audit={**good.audit, "stray": {"decision": "allowed"}}))
 
     assert found == ["audit: 10 decisions for 9 calls"]
+
+
+def test_what_the_reconciliation_finds_is_noticed() -> None:
+    account = {"findings": [{"gap": "went-round", "what": "an id", "says": "no record"}]}
+
+    [line] = differences(OUTCOMES, replace(good_evidence(), account=account))
+
+    assert line == "went-round: an id: no record"

@@ -28,6 +28,7 @@ def test_the_demo_comes_out_as_expected(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"All {len(CAST)} outcomes are as expected" in done.stdout
     assert "Token seen upstream: never" in done.stdout
+    assert "5 let through, 5 seen by the face server: all agree." in done.stdout
     assert "\x1b" not in done.stdout
     lines = done.stdout.splitlines()
     for caller in CAST:

@@ -24,6 +24,12 @@ def outcome(number: int) -> Outcome:
 
 
 OUTCOMES = [outcome(number) for number in range(len(CAST))]
+ACCOUNT = {
+    "rows": [{"decision": "allowed", "reason": "not-bound", "recorded": 9, "counted": 9}],
+    "let_through": 5,
+    "upstream": {"seen": 5, "odd": 0},
+    "findings": [],
+}
 EVIDENCE = Evidence(
     audit={
         o.decision_id: {
@@ -41,6 +47,7 @@ EVIDENCE = Evidence(
     series=[Series({"decision": "blocked", "reason": "moratorium", "org_type": "police"}, 1)],
     arrived={"CompareFaces": 4, "DetectFaces": 1},
     tokens_seen=0,
+    account=ACCOUNT,
 )
 
 
@@ -93,9 +100,15 @@ def test_what_a_blocked_client_is_told_is_quoted() -> None:
     ],
 )
 def test_what_came_through_is_said(tokens: int, arrived: dict[str, int], says: str) -> None:
-    evidence = Evidence(EVIDENCE.audit, EVIDENCE.series, arrived, tokens)
+    evidence = Evidence(EVIDENCE.audit, EVIDENCE.series, arrived, tokens, ACCOUNT)
 
     assert says in plain(120, show.upstream(OUTCOMES, evidence))
+
+
+def test_three_counts_are_one_line() -> None:
+    assert plain(120, show.account(EVIDENCE)) == (
+        "Three counts: 9 recorded, 9 counted; 5 let through, 5 seen by the face server: all agree.\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from proxy.audit.findings import Finding
 from proxy.audit.verify import Verification
+from proxy.reporting.reconcile.accounts import reconciled
+from proxy.reporting.reconcile.page import Page
 from tests.soak.soak import Soak
 
 MIB = 1024 * 1024
@@ -78,6 +80,7 @@ async def checks(soak: Soak, most_growth: float) -> list[Check]:
     counted = await proxy.metric("moratorium_decisions_total")
     written = await proxy.metric("moratorium_audit_records_total")
     records = Records.read(soak)
+    unlike = await _unlike(soak)
     allowed = set(records.allowed)
     descriptors, complaints = proxy.descriptors(), proxy.complaints()
     grown = growth(soak.memory)
@@ -93,6 +96,7 @@ async def checks(soak: Soak, most_growth: float) -> list[Check]:
         _none("calls in flight", in_flight),
         _none("log lines about a fault", len(complaints)),
         Check("records, counted and written", "{:g} {:g} {:g}".format(*totals), len({*totals}) == 1),
+        Check("counts that disagree", unlike[0] if unlike else "0", not unlike),
         _none("records that cannot be read", records.spoilt),
         _none("records that do not fit into their chain", len(records.flaws)),
         _none("ids that were allowed twice", len(records.allowed) - len(allowed)),
@@ -105,6 +109,22 @@ async def checks(soak: Soak, most_growth: float) -> list[Check]:
               ledger.raced <= most_raced),
         Check("reloads, rotations, changes of keys", "{} {} {}".format(*disturbed), min(disturbed) > 0),
     ]  # fmt: skip
+
+
+async def _unlike(soak: Soak) -> list[str]:
+    """What `moratorium audit reconcile` finds."""
+    ledger = soak.ledger
+    page = Page.read("/metrics", await soak.proxy.metrics())
+    served = ((name.encode(), "allowed") for name in ledger.served)
+    denied = ((name.encode(), "") for name in ledger.denied)
+    found = reconciled(
+        [*soak.folder.glob("audit.jsonl*")],
+        [page],
+        (name.encode() for name in [*soak.upstream.ids, *soak.upstream.twice]),
+        (*served, *denied),
+    )
+    after = [f"{number} not counted in {chain}" for chain, number in found.book.after.items() if number]
+    return [*(f"{gap}: {what}: {says}" for gap, what, says in found.findings), *after]
 
 
 def _none(says: str, found: float) -> Check:

@@ -1,0 +1,1 @@
+"""The proof run: kills, a full disk and rotations under load; then every answer has its record."""
