@@ -23,8 +23,8 @@ from proxy.demo.stage import Stage, stage
 
 ROUNDS = 4
 SCRAPE_SECONDS = 1
-# The demo's policy has no edge to come and no shadow mode, and its face API wants no credential, so these have
-# nothing to say. Else all must.
+# The demo's policy has no edge to come and no shadow mode, and its face API wants no credential, so these
+# have nothing to say. Else all must.
 MAY_BE_EMPTY = frozenset(
     {"Time to the next change", "Let through by shadow mode", "Until the credential ends"}
 )
