@@ -4,6 +4,7 @@
 """
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -62,7 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(words)
     assert verb is not None  # noqa: S101
     try:
-        return verb.run(args, environment(args.env_file))
+        code = verb.run(args, environment(args.env_file))
+        sys.stdout.flush()  # what is still held back can find the reader gone, too
+        return code
     except SettingsError as error:
         return _complain("settings", error.problems, 2)
     except CasesError as error:
@@ -71,6 +74,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("policy", error.problems, 3)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        return _unread()
+
+
+def _unread() -> int:
+    """Whoever read the output has gone, as `head` does: nothing more to say, and not even at exit.
+
+    As Python's documentation has it ("Note on SIGPIPE" of `signal`): the interpreter flushes at its end.
+    """
+    with contextlib.suppress(OSError, ValueError):  # no descriptor: what stands in for it cannot break
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def _add_verbs(

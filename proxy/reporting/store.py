@@ -7,6 +7,9 @@ Names of columns are those of the members.
 
 import contextlib
 import re
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,17 +38,23 @@ class Rows(NamedTuple):
 class Store:
     """Reads the files anew with each question: nothing is copied, and memory stays bounded.
 
-    It can read these files, write those in `writes`, and do nothing else outside its own memory.
+    It can read these files, write those in `writes`, and do nothing else outside its own memory but in a
+    folder for what does not fit in there, such as a long answer that is sorted. Nobody else can read that,
+    and it goes with the store; the engine's own default is a folder where the command is called.
+    `memory`: MB, about; None: what the engine finds right.
     """
 
-    def __init__(self, files: Sequence[Path], writes: Sequence[Path] = ()) -> None:
-        self._database = duckdb.connect(config=dict(_NO_NETWORK))
+    def __init__(self, files: Sequence[Path], writes: Sequence[Path] = (), memory: int | None = None) -> None:
+        self.spilled = Path(tempfile.mkdtemp(prefix="moratorium-query-"))
+        self._remove = weakref.finalize(self, shutil.rmtree, self.spilled, ignore_errors=True)
+        self._database = duckdb.connect(config={**_NO_NETWORK, **_bounded(memory)})
         texts = [_pattern(file) for file in files if file.suffix != PARQUET]
         tables = [_pattern(file) for file in files if file.suffix == PARQUET]
         # Names are quoted here: a view, unlike a question, takes no parameters.
         allowed = _listed([*map(str, files), *texts, *tables, *map(str, writes)])
         for setting in (
-            "TimeZone = 'UTC'", f"allowed_paths = [{allowed}]", "enable_external_access = false",
+            "TimeZone = 'UTC'", f"temp_directory = '{_quoted(str(self.spilled))}'",
+            f"allowed_paths = [{allowed}]", "enable_external_access = false",
             "lock_configuration = true",
         ):  # fmt: skip
             self._database.execute(f"SET {setting}")
@@ -105,6 +114,7 @@ class Store:
 
     def close(self) -> None:
         self._database.close()
+        self._remove()
 
 
 @contextlib.contextmanager
@@ -120,6 +130,11 @@ def _told() -> Iterator[None]:
         duckdb.OutOfMemoryException,
     ) as error:
         raise SettingsError([str(error).partition("\n")[0]]) from None
+
+
+def _bounded(memory: int | None) -> dict[str, str | int]:
+    """One thread: each has buffers of its own, which are as large as the longest line could be."""
+    return {"memory_limit": f"{memory}MB", "threads": 1} if memory is not None else {}
 
 
 def _names(*tables: Mapping[str, str]) -> str:

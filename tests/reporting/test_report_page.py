@@ -18,8 +18,8 @@ from proxy.pipeline import refused
 from proxy.policy.callers import Caller
 from proxy.policy.model import Mode, Refusal
 from proxy.policy.reasons import Reason
-from proxy.reporting.report.csv import harmless
 from proxy.reporting.report.style import DARK, LIGHT, PIECES, TEXTS
+from proxy.reporting.spreadsheets import harmless
 from tests.reporting.sample import START, write
 
 EVIL = "<script>alert('#1')</script>"

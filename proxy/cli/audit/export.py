@@ -15,18 +15,18 @@ from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from proxy.audit.reading import DAMAGED, files_of
 from proxy.audit.record import stamp
 from proxy.audit.summary import summary
 from proxy.audit.verify import Verification
 from proxy.cli.audit.files import add_files, add_trust, bytes_of, key_in, verified
+from proxy.cli.audit.ranges import add_range, range_of
+from proxy.cli.audit.written import apart
 from proxy.cli.output import add_output, print_facts, print_json
 from proxy.cli.policies import read_sources
 from proxy.errors import SettingsError
 from proxy.policy.document import build, revised
-from proxy.policy.instants import parse_instant
 from proxy.reporting.bundle import Collector, Part, Wanted, time_of
 from proxy.version import __version__
 
@@ -41,8 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_trust(parser)
     parser.add_argument("--org", required=True, metavar="ID", help="the organisation, as `org_id` in records")
     parser.add_argument("--only-caller", action="store_true", help="not where it had another part in a call")
-    parser.add_argument("--from", dest="since", metavar="TIME", help="records from this day or time on (UTC)")
-    parser.add_argument("--to", dest="until", metavar="TIME", help="records before this day or time (UTC)")
+    add_range(parser)
     parser.add_argument(
         "--policy",
         type=Path,
@@ -61,9 +60,10 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
         raise SettingsError(["--key: without the public key of the log nothing is proved"])
     if args.out.exists():
         raise SettingsError([f"{args.out}: is there already"])
-    wanted = Wanted(args.org, _moment("--from", args.since), _moment("--to", args.until), args.only_caller)
+    wanted = Wanted(args.org, *range_of(args), args.only_caller)
     policies = _policies(args.policy, env)
     files = files_of(args.files)
+    apart("--out", args.out, files, args.files)
     try:
         with tempfile.TemporaryDirectory(dir=args.out.parent, prefix=".export-") as name:
             report = _export(files, args, wanted, policies, Path(name) / "bundle")
@@ -91,13 +91,6 @@ def _export(
     _complete(folder, report, collector, policies, args.key)
     _hand_over(folder, args.out)
     return report
-
-
-def _moment(option: str, text: str | None) -> str | None:
-    try:
-        return stamp(parse_instant(text, ZoneInfo("UTC"))) if text is not None else None
-    except ValueError as error:
-        raise SettingsError([f"{option}: {error}"]) from None
 
 
 def _policies(groups: Sequence[Sequence[Path]], env: Mapping[str, str]) -> dict[str, bytes]:

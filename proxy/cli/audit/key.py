@@ -24,6 +24,8 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
 def signer_of(path: Path | None, env: Mapping[str, str]) -> Signer:
     """The private key in a file, or that of the settings. Raises `SettingsError`."""
     if path is None:
+        if not env.get("MORATORIUM_AUDIT_KEY_FILE"):
+            raise SettingsError(["--key: is needed, or MORATORIUM_AUDIT_KEY_FILE with all other settings"])
         signer = make_signer(read_settings(env))
         if signer is None:
             raise SettingsError(["MORATORIUM_AUDIT_KEY_FILE: not set"])

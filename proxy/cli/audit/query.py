@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,11 +13,15 @@ from proxy.audit.reading import files_of
 from proxy.cli.audit.extra import reporting
 from proxy.cli.audit.files import add_files
 from proxy.cli.audit.ranges import add_range, range_of
+from proxy.cli.audit.written import apart, part_of, written
 from proxy.cli.output import print_table
 from proxy.errors import SettingsError
+from proxy.reporting.spreadsheets import harmless
 
 FORMATS = ("text", "json", "ndjson", "csv", "parquet")
 SHOWN = 100
+LEAST = 200
+"""MB with which long lines can still be read."""
 _WANTED = {
     "id": "of a decision, or that of the request",
     "org": "id of an organisation that had a part in the call: the caller, above it, behind it",
@@ -46,6 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("--by", default="", metavar="X,Y", help="count by these: org_type, reason, week, ...")
     parser.add_argument("--limit", type=int, metavar="N", help=f"rows; default: all, as text {SHOWN}")
+    parser.add_argument("--memory", type=int, metavar="MB", help="use about so much, and the disk for more")
     parser.add_argument(
         "--cache", type=Path, metavar="FOLDER", help="keep Parquet copies of closed files there"
     )
@@ -56,14 +60,18 @@ def run(args: argparse.Namespace, _env: Mapping[str, str]) -> int:
         raise SettingsError(["--out: is needed for parquet"])
     if args.limit is not None and args.limit < 1:
         raise SettingsError(["--limit: must be at least 1"])
+    if args.memory is not None and args.memory < LEAST:
+        raise SettingsError([f"--memory: must be at least {LEAST}"])
     question = _question(args)
     question.sql()  # what cannot be asked is said before anything is read
     files = files_of(args.files)
-    if args.out is not None and args.out.resolve() in {file.resolve() for file in files}:
-        raise SettingsError([f"--out: {args.out}: is one of the files to be read"])
+    if args.out is not None:
+        apart("--out", args.out, files, args.files)
     if args.cache is not None:
+        apart("--cache", args.cache / "copy", files, args.files)
         files = reporting("cached").copied(files, args.cache, _say_copying)
-    store = reporting("store").Store(files, writes=[_part(args.out)] if args.out is not None else [])
+    writes = [part_of(args.out)] if args.out is not None else []
+    store = reporting("store").Store(files, writes, args.memory)
     try:
         _answer(store, question, args)
         if odd := store.odd_lines():
@@ -100,27 +108,12 @@ def _question(args: argparse.Namespace) -> Any:
 def _answer(store: Any, question: Any, args: argparse.Namespace) -> None:
     sql, parameters = question.sql()
     if args.output == "parquet":
-        _write_parquet(store, sql, parameters, args.out)
+        with written(args.out) as part:
+            store.write(sql, parameters, part)
     elif args.output == "text":
         _show(store.ask(sql, parameters), args)
     else:
         _write(store.columns(sql, parameters), store.chunks(sql, parameters), args)
-
-
-def _part(out: Path) -> Path:
-    return out.with_name(f"{out.name}.{os.getpid()}.part")
-
-
-def _write_parquet(store: Any, sql: str, parameters: Mapping[str, Any], out: Path) -> None:
-    """Whole or not at all: what stood there before stays until then."""
-    part = _part(out)
-    try:
-        store.write(sql, parameters, part)
-        part.replace(out)
-    except OSError as error:
-        raise SettingsError([f"--out: {out}: {error.strerror}"]) from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _show(found: Any, args: argparse.Namespace) -> None:
@@ -128,7 +121,7 @@ def _show(found: Any, args: argparse.Namespace) -> None:
     if args.limit is None and not args.by and len(rows) > SHOWN:
         rows = rows[:SHOWN]
         print(f"moratorium: the first {SHOWN}; --limit shows more", file=sys.stderr)
-    print_table(found.columns, [[_cell(value) for value in row] for row in rows], width=1000)
+    print_table(found.columns, [[_cell(value) for value in row] for row in rows], width=1000, whole=True)
 
 
 def _cell(value: Any) -> str:
@@ -142,15 +135,12 @@ def _write(columns: Sequence[str], chunks: Iterable[list[tuple[Any, ...]]], args
     if args.out is None:
         form(columns, chunks, sys.stdout)
         return
-    try:
-        with args.out.open("w", encoding="utf-8", newline="") as file:
-            form(columns, chunks, file)
-    except OSError as error:
-        raise SettingsError([f"--out: {args.out}: {error.strerror}"]) from None
+    with written(args.out) as part, part.open("w", encoding="utf-8", newline="") as file:
+        form(columns, chunks, file)
 
 
 def _csv(columns: Sequence[str], chunks: Iterable[list[tuple[Any, ...]]], file: IO[str]) -> None:
-    """What is no plain value is JSON in its cell."""
+    """What is no plain value is JSON in its cell. A spreadsheet takes none of it for a formula."""
     writer = csv.writer(file)
     writer.writerow(columns)
     for rows in chunks:
@@ -158,6 +148,8 @@ def _csv(columns: Sequence[str], chunks: Iterable[list[tuple[Any, ...]]], file: 
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return harmless(value)
     return orjson.dumps(value).decode() if isinstance(value, list | dict | bool) else value
 
 

@@ -12,6 +12,11 @@ from proxy.policy.instants import parse_instant
 _UTC = ZoneInfo("UTC")
 
 
+MOST_YEARS = 20
+"""Of a report: it has a row for each week."""
+_YEAR = 366 * 86400.0
+
+
 class Span(NamedTuple):
     """As records tell time; None: without that end."""
 
@@ -26,11 +31,25 @@ def add_range(parser: argparse.ArgumentParser) -> None:
 
 def range_of(args: argparse.Namespace) -> Span:
     """Raises `SettingsError`."""
-    start = instant("--from", args.start) if args.start else None
-    end = instant("--to", args.end) if args.end else None
-    if start is not None and end is not None and start >= end:
-        raise SettingsError(["--from must be before --to"])
+    start = instant("--from", args.start) if args.start is not None else None
+    end = instant("--to", args.end) if args.end is not None else None
+    if start is not None and end is not None:
+        _in_order(start, end)
     return Span(stamp(start) if start is not None else None, stamp(end) if end is not None else None)
+
+
+def both_ends(args: argparse.Namespace) -> tuple[Instant, Instant]:
+    """A range that a report can be over. Raises `SettingsError`."""
+    start, end = instant("--from", args.start), instant("--to", args.end)
+    _in_order(start, end)
+    if end - start > MOST_YEARS * _YEAR:
+        raise SettingsError([f"--from, --to: a report is over {MOST_YEARS} years at most"])
+    return start, end
+
+
+def _in_order(start: Instant, end: Instant) -> None:
+    if start >= end:
+        raise SettingsError(["--from must be before --to"])
 
 
 def instant(option: str, text: str) -> Instant:

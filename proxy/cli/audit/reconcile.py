@@ -123,9 +123,9 @@ def _page(name: str) -> str:
     """What is there now. Raises `SettingsError`."""
     if not name.startswith(("http://", "https://")):
         return bytes_of(Path(name)).decode("utf-8", "replace")
-    url = urlsplit(name)
-    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     try:
+        url = urlsplit(name)
+        kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
         connection = kind(url.hostname or "", url.port, timeout=SECONDS)
         try:
             connection.request("GET", url.path or "/metrics")

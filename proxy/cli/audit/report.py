@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from proxy.audit.summary import summary
 from proxy.cli.audit.extra import reporting
 from proxy.cli.audit.files import add_trust, bytes_of, key_in, verified
 from proxy.cli.audit.key import signer_of
-from proxy.cli.audit.ranges import add_range, instant
+from proxy.cli.audit.ranges import add_range, both_ends, instant
+from proxy.cli.audit.written import apart, written
 from proxy.cli.output import add_output, print_facts, print_json
 from proxy.cli.policies import read_sources
 from proxy.errors import SettingsError, SignatureInvalid
@@ -67,6 +69,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     signer = signer_of(args.sign, env) if args.sign is not None else None
     known = _known(args.policy, env)
     files = files_of(args.files)
+    apart("--out", args.out / "report", files, args.files)
     chains = Chains(asked.range)
     verification = verified(files, args.key, args.witness, chains.feed)
     damaged = {finding.place.file for finding in verification.findings if finding.flaw is Flaw.DAMAGED}
@@ -87,9 +90,7 @@ def _asked(args: argparse.Namespace) -> Asked:
         problems.append("--small: must be at least 1, which withholds nothing")
     if problems:
         raise SettingsError(problems)
-    start, end = instant("--from", args.start), instant("--to", args.end)
-    if start >= end:
-        raise SettingsError(["--from must be before --to"])
+    start, end = both_ends(args)
     made = instant("--at", args.at) if args.at else float(int(time.time()))
     return Asked(Range(start, end), made, __version__, args.small, args.title, args.operator)
 
@@ -116,10 +117,11 @@ def _write(report: Report, out: Path, formats: Sequence[str], signer: Signer | N
     contents = {f"report.{kind}": makers[kind]() for kind in FORMATS if kind in formats}
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            (out / name).write_bytes(content)
     except OSError as error:
         raise SettingsError([f"--out: {error.filename or out}: {error.strerror}"]) from None
+    with ExitStack() as stack:  # all of them are whole before the first takes its place
+        for name, content in contents.items():
+            stack.enter_context(written(out / name)).write_bytes(content)
     return {str(out / name): sha256(content).hexdigest() for name, content in contents.items()}
 
 

@@ -5,11 +5,11 @@ import io
 from collections.abc import Iterable, Iterator
 
 from proxy.reporting.report.model import DECIDED, Report
+from proxy.reporting.spreadsheets import harmless
 
 COLUMNS = (
     "table", "week", "org_type", "operation", "purpose", "rule", "exemption", "decision", "count", "withheld",
 )  # fmt: skip
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
 ALL = "all"
 
 
@@ -23,11 +23,6 @@ def csv_of(report: Report) -> str:
         shown, withheld = ("", 1) if number is None else (number, 0)
         writer.writerow([table, *map(harmless, cells), decision, shown, withheld])
     return text.getvalue()
-
-
-def harmless(text: str) -> str:
-    """What a spreadsheet does not take for a formula."""
-    return f"'{text}" if text.startswith(_DANGEROUS) else text
 
 
 def _numbers(report: Report) -> Iterator[tuple[str, dict[str, str], str, int | None]]:
