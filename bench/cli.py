@@ -2,10 +2,6 @@
 
 import argparse
 import contextlib
-import os
-import resource
-import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.plot import draw
-from bench.processes import CORES, LOAD_CORES
+from bench.readiness import prepare
 from bench.report import Results, complete, markdown, show
 from bench.rounds import CACHE, Bench
 from bench.targets import TARGETS
@@ -69,22 +65,6 @@ def run(chosen: argparse.Namespace, console: Console) -> Results:
             bench.memory(list(started), progress)
         bench.drop_broken()
         return bench.results
-
-
-def prepare(console: Console) -> bool:
-    """Check what is needed, and take the harness itself off the proxy's core."""
-    missing = [name for name in ("wrk", "cc", "taskset") if shutil.which(name) is None]
-    if missing:
-        console.print(f"[red]Not installed: {', '.join(missing)}. On Debian or Ubuntu:[/]")
-        console.print("  apt-get install -y wrk gcc libc6-dev haproxy util-linux")
-        return False
-    if len(CORES) < 2:
-        console.print("[yellow]There is only one core: proxy and load generator share it.[/]")
-    os.sched_setaffinity(0, LOAD_CORES)
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    return True
 
 
 def main() -> int:

