@@ -97,7 +97,10 @@ class Archive:
             log.error("audit not reopened", extra={"why": error.why})
             self.journal.sink.leave_if_removed()
         else:
-            self._began = self._look_into().began or now
+            found = self._look_into()
+            self._began = found.began or now
+            self.journal.tell_of(found.torn, now)
+            self.journal.flush(now)
 
     def close(self) -> None:
         """Close the chain and the file; what is being packed is left for the next start."""

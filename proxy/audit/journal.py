@@ -114,6 +114,8 @@ class Journal:
             if self._tree is not None:
                 self._tree.add(chain.head)
         self.records += 1
+        if self.sink.strays:
+            self.flush(now)
         if chain.seq >= self._due:
             self.checkpoint(now)
 
@@ -229,6 +231,9 @@ class Journal:
 
     def flush(self, now: Instant) -> bool:
         """Write what waits; whether nothing waits any more."""
+        if self.sink.strays:
+            strays, self.sink.strays = self.sink.strays, []
+            self.tell_of(strays, now)
         if self._ended and not self._owed:
             self._gather(now)
         if self._owed:
@@ -237,6 +242,10 @@ class Journal:
             except AuditUnwritable:
                 return False
         return True
+
+    def tell_of(self, torn: Sequence[bytes], now: Instant) -> None:
+        """Say with the next record what was found cut short: who wrote it may be no more."""
+        self._owed += [self._torn(fragment, now) for fragment in torn]
 
     def seal(self, now: Instant) -> None:
         """Before a file is left: write what waits, and a checkpoint if there are such."""

@@ -14,6 +14,8 @@ from proxy.errors import AuditUnwritable
 STDOUT = "-"
 WARY_BYTES = 256 << 20
 """With less room than this the file system may be full before it is looked at again: see to others' lines."""
+TAIL = 1 << 18
+"""No line is longer."""
 LOOKS = 20
 
 
@@ -27,6 +29,8 @@ class Sink:
         self._wary = False
         self.taken = 0
         """Of what could not be written whole: how many bytes are in the file all the same."""
+        self.strays: list[bytes] = []
+        """What others could not write whole, and was closed here. Whoever tells of it takes it away."""
         self.fault: str | None = None
         self.records = 0
         self.failures = 0
@@ -98,10 +102,13 @@ class Sink:
             if self._fd is None:
                 self.open()
             assert self._fd is not None  # noqa: S101
-            before = self._torn or (self._wary and self._torn_by_another(self._fd))
+            stray = self._stray(self._fd)
+            before = self._torn or stray != b""
             if before:
                 line = b"\n" + line
             written = os.write(self._fd, line)
+            if stray and written:
+                self.strays.append(stray)
         except OSError as error:
             self._wary = True
             raise self._failed(f"{self._path}: {error.strerror}") from None
@@ -124,19 +131,22 @@ class Sink:
         # A pipe that we could read from as well would never tell that its reader has gone.
         return os.open(path, os.O_WRONLY | flags, 0o640)
 
-    def _torn_by_another(self, fd: int) -> bool:
-        """Whether the file ends within a line: another process was cut short, and may never close it.
+    def _stray(self, fd: int) -> bytes:
+        """What stands at the end without a newline: another process was cut short, and may never close it.
 
         More than one look, since it may be in the middle of a write that is not cut short.
         """
+        if self._torn or not self._wary:
+            return b""
         try:
             for _ in range(LOOKS):
                 os.lseek(fd, -1, os.SEEK_END)  # what is written is appended wherever this is
                 if os.read(fd, 1) in (b"\n", b""):
-                    return False
+                    return b""
+            tail = os.pread(fd, TAIL, max(0, os.fstat(fd).st_size - TAIL))
         except OSError:
-            return False  # empty, or nothing that can be read
-        return True
+            return b""  # empty, or nothing that can be read
+        return tail[tail.rfind(b"\n") + 1 :]
 
     def _look_for_room(self, fd: int) -> None:
         with contextlib.suppress(OSError):
@@ -153,9 +163,13 @@ class Sink:
         try:
             if self._fd is None:
                 self.open()
-            elif os.write(self._fd, b"\n"):
-                self._torn = False
-                self.fault = None
+            else:
+                stray = self._stray(self._fd)
+                if os.write(self._fd, b"\n"):
+                    self._torn = False
+                    self.fault = None
+                    if stray:
+                        self.strays.append(stray)
         except (OSError, AuditUnwritable):
             return
 

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,12 @@ def unpacked(path: Path) -> list[bytes]:
 
 def flaws(path: Path) -> list[Any]:
     return found(*map(unpacked, everything(path)))
+
+
+def told_of(path: Path) -> list[int]:
+    """Bytes of each line that is said to have been cut short."""
+    told = [json.loads(line) for line in lines(path) if b'"kind":"torn"' in line]
+    return [record["bytes"] for record in told]
 
 
 def test_a_file_is_cut_when_it_is_large_enough(path: Path) -> None:
@@ -102,6 +109,35 @@ def test_a_process_that_shares_the_file_goes_on_in_the_new_one(path: Path) -> No
     assert len(closed(path)) == 1
     assert {r["chain"] for r in records(path)} == {one.journal.chain.id, other.journal.chain.id}
     assert flaws(path) == []
+
+
+@pytest.mark.parametrize("size", [1, 200])
+def test_what_a_dead_process_left_unfinished_is_told_by_the_next_that_writes(
+    path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr("proxy.audit.sink.WARY_BYTES", math.inf)
+    one, dead = Kept(path).decide(), Kept(path).decide()
+    line = path.read_bytes().splitlines()[-1]
+    with path.open("ab", buffering=0) as file:
+        file.write(line[:size])
+    del dead
+
+    one.decide(2)
+
+    assert told_of(path) == [size]
+    assert flaws(path) == []
+
+
+def test_what_is_found_unfinished_in_the_next_file_is_told(path: Path) -> None:
+    one = Kept(path).decide()
+    before = path.rename(path.with_name("before"))
+    path.write_bytes(one.template().line(b"w2-1", one.now)[:100])
+
+    one.archive.look()
+    one.decide()
+
+    assert told_of(path) == [100]
+    assert found(before, path) == []
 
 
 def test_only_one_of_two_cuts_a_file(path: Path) -> None:

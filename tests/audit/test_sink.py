@@ -118,6 +118,21 @@ def test_a_line_that_another_process_could_not_end_spoils_none_of_ours(
     sink.write(b"three\n")
 
     assert path.read_bytes() == b"one\ncut sho\ntwo\nthree\n"
+    assert sink.strays == [b"cut sho"]
+
+
+def test_a_probe_closes_a_line_that_another_process_could_not_end(
+    sink: Sink, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.audit.sink.WARY_BYTES", math.inf)
+    sink.write(b"one\n")
+    with path.open("ab", buffering=0) as other:
+        other.write(b"cut sho")
+
+    sink.probe()
+
+    assert path.read_bytes() == b"one\ncut sho\n"
+    assert sink.strays == [b"cut sho"]
 
 
 def test_dev_full_is_a_full_disk() -> None:
