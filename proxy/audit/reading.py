@@ -62,6 +62,8 @@ def batches(path: Path, told: Callable[[int], None]) -> Iterator[list[bytes]]:
     with path.open("rb", buffering=BATCH) as raw:
         lines: IO[bytes] = raw
         if path.suffix == ".gz":
+            if not path.stat().st_size:
+                raise EOFError("an empty file is no compressed one")
             lines = io.BufferedReader(gzip.GzipFile(fileobj=raw), BATCH)
         while batch := lines.readlines(BATCH):
             yield batch

@@ -72,9 +72,12 @@ def test_another_key_ends_with_one(folder: Path, capsys: pytest.CaptureFixture[s
     assert {finding["flaw"] for finding in report["findings"]} == {"other-key", "unsigned"}
 
 
-def test_a_packed_file_that_is_cut_short_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("left", [-20, 0])
+def test_a_packed_file_that_is_cut_short_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str], left: int
+) -> None:
     packed = folder / "logs" / "audit.jsonl.1.gz"
-    packed.write_bytes(packed.read_bytes()[:-20])
+    packed.write_bytes(packed.read_bytes()[:left])
 
     code, report = verify(capsys, folder)
 

@@ -262,7 +262,7 @@ def test_what_is_no_record_is_counted(log: Log, tmp_path: Path, capsys: pytest.C
     rows, said = ask(capsys, torn)
 
     assert len(rows) == len(log.decisions())
-    assert "5 lines are no records of this version" in said
+    assert "lines that are no records of this version: 5" in said
     copy = tmp_path / "copy.parquet"
     Store([torn], writes=[copy]).write("SELECT * FROM records", {}, copy)
     assert Store([copy]).odd_lines() == 5

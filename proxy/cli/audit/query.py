@@ -75,7 +75,7 @@ def run(args: argparse.Namespace, _env: Mapping[str, str]) -> int:
     try:
         _answer(store, question, args)
         if odd := store.odd_lines():
-            print(f"moratorium: {odd:,} lines are no records of this version", file=sys.stderr)
+            print(f"moratorium: lines that are no records of this version: {odd:,}", file=sys.stderr)
     finally:
         store.close()
     return 0
