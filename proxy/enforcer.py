@@ -187,7 +187,13 @@ class Enforcer:
                     return spent
                 telling = spent
         told = self._tell(telling, now, trail=trail, imprint=_imprint(memo.digest, head, body))
-        return NeedSync(told) if self.audit.terms.synced and isinstance(told, Permit) else told
+        return self._once_synced(told) if self.audit.terms.synced else told
+
+    def _once_synced(self, told: Permit | Denied) -> Permit | Denied | NeedSync:
+        """A record that was not even written is not waited for."""
+        if isinstance(told, Denied) or self.audit.sink.fault is not None:
+            return told
+        return NeedSync(told)
 
     async def sync(self, need: NeedSync) -> Permit | Denied:
         """Wait until the record is on the disk, with all others that wait."""

@@ -38,7 +38,11 @@ def make_archive(settings: Settings, instance: str, clock: Callable[[], Instant]
         settings.audit_keep_seconds,
         settings.audit_keep_files,
     )
-    return Archive(Journal(Sink(settings.audit_file), instance=instance, terms=terms), clock, keeping)
+    return Archive(
+        Journal(Sink(settings.audit_file, shared=settings.workers > 1), instance=instance, terms=terms),
+        clock,
+        keeping,
+    )
 
 
 def make_witness(settings: Settings, clock: Callable[[], Instant]) -> Witness | None:

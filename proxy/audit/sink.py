@@ -20,13 +20,18 @@ LOOKS = 20
 
 
 class Sink:
-    """An append-only file that is opened again when it was moved away."""
+    """An append-only file that is opened again when it was moved away.
 
-    def __init__(self, path: str) -> None:
+    `shared`: other processes write to it, so its end is looked at before each write; else only while that is
+    likely to be torn.
+    """
+
+    def __init__(self, path: str, *, shared: bool = False) -> None:
         self._path = path
         self._fd: int | None = None
         self._torn = False
-        self._wary = False
+        self._shared = shared
+        self._wary = shared
         self.taken = 0
         """Of what could not be written whole: how many bytes are in the file all the same."""
         self.strays: list[bytes] = []
@@ -151,7 +156,7 @@ class Sink:
     def _look_for_room(self, fd: int) -> None:
         with contextlib.suppress(OSError):
             system = os.fstatvfs(fd)
-            self._wary = system.f_bavail * system.f_frsize < WARY_BYTES
+            self._wary = self._shared or system.f_bavail * system.f_frsize < WARY_BYTES
 
     def _failed(self, why: str) -> AuditUnwritable:
         self.failures += 1

@@ -210,9 +210,7 @@ async def test_the_disk_fails_and_recovers(
         assert len(proxy.upstream.messages) == sum(answer.status == 200 for answer in calls.answers)
         before = 1 if case.left else 0  # whose record went with the file
         unrecorded = len(calls.answers) - len(ids) - before
-        # A call that goes on all the same waits for the disk, too; without a file that is a second failure.
-        twice = case.trouble is folder_removed and durability == "synced" and on_failure != "refuse"
-        assert unrecorded == (lost / (1 + twice) if case.unwritten else 0)
+        assert unrecorded == (lost if case.unwritten else 0)
 
 
 async def test_a_slow_disk_holds_calls_back_and_nothing_else() -> None:

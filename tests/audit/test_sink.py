@@ -121,6 +121,20 @@ def test_a_line_that_another_process_could_not_end_spoils_none_of_ours(
     assert sink.strays == [b"cut sho"]
 
 
+def test_the_end_of_a_shared_file_is_looked_at_however_much_room_there_is(path: Path) -> None:
+    sink = Sink(str(path), shared=True)
+    sink.write(b"one\n")
+    with path.open("ab", buffering=0) as other:
+        other.write(b"cut sho")
+    assert not sink.moved()
+
+    sink.write(b"two\n")
+
+    assert path.read_bytes() == b"one\ncut sho\ntwo\n"
+    assert sink.strays == [b"cut sho"]
+    sink.close()
+
+
 def test_a_probe_closes_a_line_that_another_process_could_not_end(
     sink: Sink, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
