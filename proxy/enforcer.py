@@ -186,12 +186,16 @@ class Enforcer:
                 if isinstance(spent, NeedBody):
                     return spent
                 telling = spent
+        failures = self.audit.failures
         told = self._tell(telling, now, trail=trail, imprint=_imprint(memo.digest, head, body))
-        return self._once_synced(told) if self.audit.terms.synced else told
+        return self._once_synced(told, failures) if self.audit.terms.synced else told
 
-    def _once_synced(self, told: Permit | Denied) -> Permit | Denied | NeedSync:
-        """A record that was not even written is not waited for."""
-        if isinstance(told, Denied) or self.audit.sink.fault is not None:
+    def _once_synced(self, told: Permit | Denied, failures: int) -> Permit | Denied | NeedSync:
+        """A record that was not even written is not waited for. `failures`: how many there were before it.
+
+        The sink's fault says less: the record may be in the file, and what follows it not.
+        """
+        if isinstance(told, Denied) or self.audit.failures != failures:
             return told
         return NeedSync(told)
 

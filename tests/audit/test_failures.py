@@ -19,7 +19,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from proxy.audit.findings import Flaw
-from tests.audit.logs import found
+from proxy.enforcer import Denied, NeedSync
+from proxy.policy.model import Permit
+from tests.audit.logs import PEM, found
 from tests.audit.valid import whole_records
 from tests.harness.client import Answer, RawClient, request
 from tests.harness.proxy import Proxy, running_proxy
@@ -233,3 +235,37 @@ async def test_a_slow_disk_holds_calls_back_and_nothing_else() -> None:
         loop.set_default_executor(ThreadPoolExecutor())
 
     assert len(proxy.upstream.messages) == 1
+
+
+async def test_a_record_is_synced_though_what_follows_it_did_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoint that comes right behind a decision is cut short; the decision is whole."""
+    file, key = tmp_path / "audit.jsonl", tmp_path / "key.pem"
+    key.write_bytes(PEM)
+    settings: dict[str, Any] = {"audit_key_file": str(key), "audit_checkpoint_records": "1"}
+    settings |= {"audit_durability": "synced", "audit_outcomes": "false"}
+    async with running_proxy(audit_file=str(file), **settings) as proxy, RawClient.to(proxy.port) as client:
+        calls, enforcer = Calls(proxy, client), proxy.application.enforcer
+        synced: list[NeedSync] = []
+        sync = enforcer.sync
+
+        async def watched(need: NeedSync) -> Permit | Denied:
+            synced.append(need)
+            return await sync(need)
+
+        monkeypatch.setattr(enforcer, "sync", watched)
+        await calls.one()
+        await calls.one()
+        decision = [line for line in file.read_bytes().splitlines(keepends=True) if b'"decision"' in line][-1]
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + len(decision) + 10, hard))
+        try:
+            answer = await calls.one()
+            fault = proxy.application.audit.sink.fault
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+        assert fault is not None
+        assert answer.status == 200
+        assert len(synced) == 3
